@@ -1,0 +1,44 @@
+"""Settings, all from the environment (`TIDEWELL_…`), each with the text that `--help` shows."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """What an operator can set. A field's description is its documentation."""
+
+    model_config = SettingsConfigDict(env_prefix="TIDEWELL_", frozen=True, extra="ignore")
+
+    home: Path = Field(
+        default=Path(".tidewell"),
+        description="Folder of the embedded PostgreSQL, the secret key and the demo's files.",
+    )
+    database_url: SecretStr = Field(
+        default=SecretStr(""),
+        description="PostgreSQL of the state, postgresql://user:password@host/db; empty: embedded.",
+    )
+    base_url: str = Field(
+        default="",
+        description="Public address of this service, for links; empty: http://<host>:<port>.",
+    )
+    secret_key: SecretStr = Field(
+        default=SecretStr(""),
+        description="Encrypts stored credentials; empty: made once, kept in TIDEWELL_HOME (0600).",
+    )
+    run_concurrency: int = Field(
+        default=4, ge=1, le=256, description="Runs that one worker executes at a time."
+    )
+    files_root: str = Field(
+        default="",
+        description="Folders that the Files driver may read, separated by ':'; empty: none.",
+    )
+    log: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least severe level that the process logs."
+    )
+
+    def file_roots(self) -> tuple[Path, ...]:
+        """The folders of `files_root`, resolved."""
+        return tuple(Path(part).resolve() for part in self.files_root.split(":") if part)

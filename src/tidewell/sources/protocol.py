@@ -1,0 +1,155 @@
+"""What a driver of a source is: the protocol that every one of them keeps.
+
+All sources give Arrow record batches, bounded by the batch and never by the table. A driver says
+which part of a request it could not push down; the caller then applies it (`residual`).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Protocol, Self
+
+import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class Key:
+    """One key of a driver's connection string, as forms and errors show it."""
+
+    name: str
+    help: str
+    required: bool = False
+    secret: bool = False
+    default: str = ""
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table or view of a source."""
+
+    schema: str
+    name: str
+    kind: Literal["table", "view"] = "table"
+    remarks: str = ""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a source's table.
+
+    `type` is the Arrow type its batches have; `pa.uuid()` and `pa.json_()` stand for UUID and
+    JSON. `length` is the declared maximum in characters. `key_position` counts from 0 within the
+    primary key. `moves_forward` says that the column is a good time-check column.
+    """
+
+    name: str
+    type: pa.DataType
+    nullable: bool = True
+    length: int | None = None
+    key_position: int | None = None
+    moves_forward: bool = False
+    remarks: str = ""
+
+
+Operator = Literal["=", "<>", "<", "<=", ">", ">="]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """`column operator value`; the value is text at the source's own precision.
+
+    Times are ISO 8601 (with `Z` where the column has a zone), dates ISO, numbers plain decimals.
+    """
+
+    column: str
+    operator: Operator
+    value: str
+
+
+@dataclass(frozen=True)
+class ReadRequest:
+    """Which rows and columns of a table to read; comparisons are joined by AND."""
+
+    schema: str
+    table: str
+    columns: tuple[str, ...] | None = None
+    where: tuple[Comparison, ...] = ()
+    order: tuple[str, ...] = ()
+    limit: int | None = None
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A running read: the batches, and what of the request was not pushed down to the source."""
+
+    batches: pa.RecordBatchReader
+    residual: tuple[Comparison, ...] = ()
+
+
+class Trace(Protocol):
+    """Where a driver tells what it does; levels are the contract's §8 (2: each request)."""
+
+    def __call__(self, level: int, message: str) -> None: ...
+
+
+def no_trace(level: int, message: str) -> None:
+    """A trace that nobody reads."""
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What the operator, not the customer, decides for a source."""
+
+    file_roots: tuple[Path, ...] = ()
+    trace: Trace = field(default=no_trace)
+
+
+class Source(Protocol):
+    """An open source. Not shared between threads, except for `cancel`."""
+
+    def test(self) -> None:
+        """Prove that the source answers these credentials. Raises a SourceError that says why not."""
+        ...
+
+    def schemas(self) -> list[str]: ...
+
+    def tables(self, schema: str) -> list[Table]: ...
+
+    def columns(self, schema: str, table: str) -> list[Column]:
+        """The columns in the source's own order. Raises SourceNotFound with near names."""
+        ...
+
+    def read(self, request: ReadRequest) -> Reading:
+        """Start to read. Errors of the source come from here or from the batches, as SourceError."""
+        ...
+
+    def cancel(self) -> None:
+        """End a running read at once, from another thread; it then raises Stopped."""
+        ...
+
+    def close(self) -> None: ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+
+class Driver(Protocol):
+    """A kind of source: what the registry finds under the entry point `tidewell.sources`."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def keys(self) -> Sequence[Key]: ...
+
+    def open(self, values: Mapping[str, str], environment: Environment) -> Source:
+        """Make a source of checked values (keys spelled as declared). Does not talk to it yet."""
+        ...
