@@ -19,7 +19,7 @@ def now() -> datetime:
 
 
 def to_wire(moment: datetime | None) -> str:
-    """Write a time as the Job API does: ISO 8601, UTC, milliseconds and `Z`; None is the sentinel."""
+    """Write a time as the Job API does: ISO 8601, UTC, milliseconds, `Z`; None: the sentinel."""
     if moment is None:
         return SENTINEL
     if moment.tzinfo is None:

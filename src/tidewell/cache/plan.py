@@ -11,7 +11,10 @@ Mode = Literal["full", "incremental"]
 
 @dataclass(frozen=True)
 class CacheColumn:
-    """A column to cache: the source's name, the Arrow type of its batches, a length in characters."""
+    """A column to cache: its name in the source, the Arrow type of its batches, its length.
+
+    `length` is the declared maximum in characters.
+    """
 
     name: str
     type: pa.DataType

@@ -110,7 +110,7 @@ class Source(Protocol):
     """An open source. Not shared between threads, except for `cancel`."""
 
     def test(self) -> None:
-        """Prove that the source answers these credentials. Raises a SourceError that says why not."""
+        """Prove that the source answers these credentials; a SourceError says why not."""
         ...
 
     def schemas(self) -> list[str]: ...
@@ -122,7 +122,7 @@ class Source(Protocol):
         ...
 
     def read(self, request: ReadRequest) -> Reading:
-        """Start to read. Errors of the source come from here or from the batches, as SourceError."""
+        """Start to read. SourceErrors come from here or from the batches."""
         ...
 
     def cancel(self) -> None:
