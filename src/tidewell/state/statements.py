@@ -1,8 +1,8 @@
 """SQL as SQL: statements stand in `.sql` files, each with a name and a comment, and are read here.
 
-    -- name: due_jobs
-    -- Jobs whose time has come, locked so that no other ticker takes them.
-    SELECT …;
+-- name: due_jobs
+-- Jobs whose time has come, locked so that no other ticker takes them.
+SELECT …;
 """
 
 import re
