@@ -1,0 +1,84 @@
+# Everything a person types. `make` alone shows the list.
+.DEFAULT_GOAL := help
+.PHONY: help run test fmt lint types bench lock clean install install-dev
+SHELL := /bin/sh
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv
+UV_VERSION := 0.13.9
+INSTALL := $(UV) pip install --quiet --python $(BIN)/python
+DONE := $(VENV)/.done
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: install ## serve a demo on http://127.0.0.1:8080 until Ctrl-C
+	@exec $(BIN)/tidewell demo
+
+test: install-dev ## lint, types, import rules and all tests, as CI does
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest
+
+fmt: install-dev ## format the code and mend what can be mended by itself
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+lint: install-dev ## lint and import rules only
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/lint-imports
+
+types: install-dev ## strict types only
+	$(BIN)/mypy
+
+bench: install-dev ## measure the load against the limit, psql \copy of the same rows
+	$(BIN)/python -m benchmarks.load
+
+lock: $(DONE)/uv ## resolve the dependencies anew into requirements*.lock
+	$(UV) pip compile $(LOCK) pyproject.toml -o requirements.lock
+	$(UV) pip compile $(LOCK) pyproject.toml --group dev -o requirements-dev.lock
+	$(UV) pip compile $(LOCK) --group build -o requirements-build.lock
+	$(UV) pip compile $(LOCK) --group demo --no-deps -o requirements-demo.lock
+LOCK := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
+
+clean: ## remove what was installed and built; data in .tidewell stays
+	rm -rf $(VENV) node_modules tests/odata/node_modules .mypy_cache .ruff_cache .pytest_cache
+
+# What is installed, each step once for each state of its lock.
+install: $(DONE)/project $(DONE)/demo
+install-dev: $(DONE)/project $(DONE)/demo $(DONE)/dev $(DONE)/odata
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Tidewell needs Python 3.11 or later: make PYTHON=/path/to/python3.11 …" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(DONE)/uv: $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@mkdir -p $(DONE) && touch $@
+
+$(DONE)/locked: requirements.lock requirements-build.lock $(DONE)/uv
+	$(INSTALL) --require-hashes -r requirements-build.lock -r requirements.lock
+	@touch $@
+
+$(DONE)/project: pyproject.toml src/tidewell/__init__.py $(DONE)/locked
+	$(INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# Only the data of this package is used; its own dependency, pandas, stays out.
+$(DONE)/demo: requirements-demo.lock $(DONE)/locked
+	$(INSTALL) --no-deps --no-build-isolation --require-hashes -r requirements-demo.lock
+	@touch $@
+
+$(DONE)/dev: requirements-dev.lock $(DONE)/locked
+	$(INSTALL) --require-hashes -r requirements-dev.lock
+	@touch $@
+
+# The real OData server of the tests is a Node program; Node itself comes with the dev lock.
+$(DONE)/odata: tests/odata/package-lock.json $(DONE)/dev
+	cd tests/odata && PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --silent --no-audit --no-fund
+	@touch $@

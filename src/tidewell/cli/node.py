@@ -1,0 +1,88 @@
+"""A node: what one process of Tidewell runs, put together."""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from tidewell import clock
+from tidewell.connections.sealing import SealingBox
+from tidewell.runs.queue import Queue
+from tidewell.runs.sweeper import keep_sweeping
+from tidewell.runs.ticker import keep_ticking
+from tidewell.runs.worker import keep_working
+from tidewell.settings import Settings
+from tidewell.state.database import Database
+
+_SPARE_CONNECTIONS = 8
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Node:
+    """The open parts that the API and the background duties share."""
+
+    settings: Settings
+    database: Database
+    queue: Queue
+    sealing: SealingBox
+
+
+@asynccontextmanager
+async def open_node(settings: Settings, url: str) -> AsyncIterator[Node]:
+    """Connect to the state database at `url` and unlock the secrets."""
+    sealing = SealingBox.from_settings(settings)
+    database = Database(url, max_size=settings.run_concurrency + _SPARE_CONNECTIONS)
+    async with database:
+        queue = Queue(database)
+        await queue.open()
+        try:
+            yield Node(settings, database, queue, sealing)
+        finally:
+            await queue.close()
+
+
+@asynccontextmanager
+async def background(node: Node, *, worker: bool, ticker: bool) -> AsyncIterator[None]:
+    """Run the duties of a node until the block ends."""
+    duties: dict[str, Coroutine[Any, Any, None]] = {}
+    if ticker:
+        duties["ticker"] = keep_ticking(node.database, node.queue, clock.now)
+        duties["sweeper"] = keep_sweeping(node.database, node.queue)
+    if worker:
+        duties["worker"] = keep_working(
+            node.database, node.queue, node.sealing, node.settings, clock.now
+        )
+    tasks = [asyncio.create_task(duty, name=name) for name, duty in duties.items()]
+    for task in tasks:
+        task.add_done_callback(_tell)
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _tell(task: "asyncio.Task[None]") -> None:
+    """A duty never ends by itself: when one does, the process must not look healthy."""
+    if task.cancelled():
+        return
+    log.critical("duty_ended", duty=task.get_name(), exc_info=task.exception())
+    signal.raise_signal(signal.SIGTERM)
+
+
+async def until_signal() -> None:
+    """Wait for SIGINT or SIGTERM."""
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, ended.set)
+    with contextlib.suppress(asyncio.CancelledError):
+        await ended.wait()

@@ -1,0 +1,123 @@
+"""`tidewell serve` and `tidewell worker`: the long-running processes."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import structlog
+import uvicorn
+
+from tidewell import clock
+from tidewell.api.app import create_app
+from tidewell.cli.node import Node, background, open_node, until_signal
+from tidewell.errors import TidewellError
+from tidewell.settings import Settings
+from tidewell.state.opened import state_url
+from tidewell.state.schema import upgrade
+
+_GRACE_SECONDS = 5
+
+log = structlog.get_logger()
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn without its own signal handlers: the process has other things to end as well."""
+
+    @contextlib.contextmanager
+    def capture_signals(self):  # type: ignore[no-untyped-def]  # uvicorn leaves it untyped
+        yield
+
+
+@asynccontextmanager
+async def http(node: Node, host: str, port: int) -> AsyncIterator[str]:
+    """Serve the API and give its address. Raises TidewellError when the port is taken."""
+    config = uvicorn.Config(
+        create_app(node),
+        host=host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+    )
+    listener = listen(host, port)
+    server = _Server(config)
+    serving = asyncio.create_task(server.serve([listener]))
+    try:
+        while not server.started:
+            if serving.done():
+                serving.result()
+                raise TidewellError("The HTTP server ended while it was starting.")
+            await asyncio.sleep(0.01)
+        yield f"http://{host}:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        await serving
+        listener.close()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 takes a free one."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise TidewellError(
+            f"Cannot listen on {host}:{port} ({error.strerror}): end what uses it, or choose "
+            "another with --port."
+        ) from error
+    return listener
+
+
+def run(
+    settings: Settings,
+    *,
+    host: str | None = None,
+    port: int = 0,
+    worker: bool = True,
+    ticker: bool = True,
+    beside: Callable[[Node, str], Awaitable[None]] | None = None,
+) -> None:
+    """Run one process until SIGINT or SIGTERM; without `host` there is no API.
+
+    `beside` runs when the API answers, and may go on for as long as the process does.
+    """
+    with state_url(settings) as url:
+        upgrade(url)
+        asyncio.run(_run(settings, url, host, port, worker, ticker, beside))
+
+
+async def _run(
+    settings: Settings,
+    url: str,
+    host: str | None,
+    port: int,
+    worker: bool,
+    ticker: bool,
+    beside: Callable[[Node, str], Awaitable[None]] | None,
+) -> None:
+    stopping = asyncio.create_task(until_signal())
+    await asyncio.sleep(0)  # the handlers stand before anything is started that has to be ended
+    async with contextlib.AsyncExitStack() as stack:
+        node = await stack.enter_async_context(open_node(settings, url))
+        await stack.enter_async_context(background(node, worker=worker, ticker=ticker))
+        address = ""
+        if host is not None:
+            address = await stack.enter_async_context(http(node, host, port))
+        log.info("started", address=address, worker=worker, ticker=ticker, at=clock.now())
+        if beside is not None:
+            aside = asyncio.create_task(beside(node, address))
+            done, _ = await asyncio.wait([aside, stopping], return_when=asyncio.FIRST_COMPLETED)
+            if aside in done:
+                aside.result()
+            else:
+                aside.cancel()
+                await asyncio.gather(aside, return_exceptions=True)
+        await stopping
+        log.info("stopping")
+    log.info("stopped")

@@ -1,0 +1,87 @@
+-- name: insert_job
+-- A new job; the unique indexes refuse a second one for the same table or the same place.
+INSERT INTO job (id, account_id, connection_id, job_type, name, enabled, interval_unit,
+                 interval_value, log_verbosity, anchor_at, next_run_at, params,
+                 source_schema, source_table, cache_schema, cache_table, created_at, modified_at)
+VALUES (%(id)s, %(account_id)s, %(connection_id)s, %(job_type)s, %(name)s, %(enabled)s,
+        %(interval_unit)s, %(interval_value)s, %(log_verbosity)s, %(anchor_at)s, %(next_run_at)s,
+        %(params)s, %(source_schema)s, %(source_table)s, %(cache_schema)s, %(cache_table)s,
+        %(now)s, %(now)s);
+
+-- name: update_job
+-- New settings; `reload` stays set until a full load has been committed.
+UPDATE job
+   SET connection_id = %(connection_id)s, name = %(name)s, enabled = %(enabled)s,
+       interval_unit = %(interval_unit)s, interval_value = %(interval_value)s,
+       log_verbosity = %(log_verbosity)s, anchor_at = %(anchor_at)s,
+       next_run_at = %(next_run_at)s, params = %(params)s, source_schema = %(source_schema)s,
+       source_table = %(source_table)s, cache_schema = %(cache_schema)s,
+       cache_table = %(cache_table)s, reload = reload OR %(reload)s, modified_at = %(now)s
+ WHERE account_id = %(account_id)s AND id = %(id)s;
+
+-- name: lock_job
+-- A job of the account, held against changes until the transaction ends.
+SELECT * FROM job WHERE account_id = %(account_id)s AND id = %(id)s FOR UPDATE;
+
+-- name: delete_job
+-- Forget a job; its runs and their logs go with it.
+DELETE FROM job WHERE account_id = %(account_id)s AND id = %(id)s;
+
+-- name: list_jobs
+-- The account's jobs, oldest first, each with its latest run; only those over given connections
+-- where a token is narrowed to them, or only one.
+SELECT job.*, connection.name AS connection_name,
+       latest.state AS run_state, latest.started_at AS run_started_at,
+       latest.finished_at AS run_finished_at, latest.rows_affected AS run_rows_affected
+  FROM job
+  LEFT JOIN connection ON connection.id = job.connection_id
+  LEFT JOIN LATERAL (
+       SELECT state, started_at, finished_at, rows_affected
+         FROM run
+        WHERE run.job_id = job.id
+        ORDER BY queued_at DESC, id
+        LIMIT 1) AS latest ON true
+ WHERE job.account_id = %(account_id)s
+   AND (%(id)s::uuid IS NULL OR job.id = %(id)s)
+   AND (%(connection_ids)s::uuid[] IS NULL OR job.connection_id = ANY (%(connection_ids)s))
+ ORDER BY job.created_at, job.id;
+
+-- name: same_table
+-- The caching job that already keeps this table, or already has this place in the cache.
+SELECT id, name, cache_schema, cache_table,
+       (connection_id = %(connection_id)s AND source_schema = %(source_schema)s
+        AND source_table = %(source_table)s) AS same_source
+  FROM job
+ WHERE account_id = %(account_id)s
+   AND job_type = 'Caching'
+   AND id <> %(id)s
+   AND ((connection_id = %(connection_id)s AND source_schema = %(source_schema)s
+         AND source_table = %(source_table)s)
+        OR (cache_schema = %(cache_schema)s AND cache_table = %(cache_table)s))
+ ORDER BY same_source DESC
+ LIMIT 1;
+
+-- name: due_jobs
+-- across accounts: the ticker serves all of them.
+-- Jobs whose time has come, locked so that no other ticker takes them.
+SELECT id, account_id, anchor_at, interval_unit, interval_value, next_run_at
+  FROM job
+ WHERE enabled AND next_run_at <= %(now)s
+ ORDER BY next_run_at
+ LIMIT %(limit)s
+   FOR UPDATE SKIP LOCKED;
+
+-- name: set_next_runs
+-- across accounts: the ticker moves the schedules of all the jobs that it has just queued.
+UPDATE job
+   SET next_run_at = due.next_run_at
+  FROM unnest(%(ids)s::uuid[], %(times)s::timestamptz[]) AS due (id, next_run_at)
+ WHERE job.id = due.id;
+
+-- name: clear_reload
+-- The full load that was asked for has been committed.
+UPDATE job SET reload = false WHERE account_id = %(account_id)s AND id = %(id)s AND reload;
+
+-- name: cache_of_account
+-- The account's cache connection, sealed; held so that it does not change under a new job.
+SELECT id, sealed FROM cache_connection WHERE account_id = %(account_id)s FOR SHARE;

@@ -1,0 +1,174 @@
+"""All queries on jobs; every one takes the account, save the ticker's own."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from psycopg.types.json import Jsonb
+
+from tidewell.errors import NotFound
+from tidewell.jobs.job import JobSettings
+from tidewell.jobs.schedule import Interval, Unit, next_after
+from tidewell.state.database import Connection
+from tidewell.state.statements import statements
+
+_SQL = statements("tidewell.jobs", "queries.sql")
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The first point of a job's grid and the next one to run at (None: it does not run again)."""
+
+    anchor_at: datetime
+    next_run_at: datetime | None
+
+
+async def insert(
+    connection: Connection,
+    account_id: UUID,
+    job_id: UUID,
+    settings: JobSettings,
+    schedule: Schedule,
+    now: datetime,
+) -> None:
+    """Store a new job. A UniqueViolation says that another one keeps this table or this place."""
+    await connection.execute(
+        _SQL["insert_job"], _columns(settings, schedule) | _identity(account_id, job_id, now)
+    )
+
+
+async def update(
+    connection: Connection,
+    account_id: UUID,
+    job_id: UUID,
+    settings: JobSettings,
+    schedule: Schedule,
+    now: datetime,
+    *,
+    reload: bool,
+) -> None:
+    """Replace a job's settings; `reload` makes its next run a full load."""
+    await connection.execute(
+        _SQL["update_job"],
+        _columns(settings, schedule) | _identity(account_id, job_id, now) | {"reload": reload},
+    )
+
+
+async def lock(connection: Connection, account_id: UUID, job_id: UUID) -> dict[str, Any]:
+    """The job's own row, held until the transaction ends. Raises NotFound."""
+    cursor = await connection.execute(_SQL["lock_job"], {"account_id": account_id, "id": job_id})
+    row = await cursor.fetchone()
+    if row is None:
+        raise NotFound(f"There is no job {job_id}.")
+    return row
+
+
+async def delete(connection: Connection, account_id: UUID, job_id: UUID) -> None:
+    """Forget a job with its runs and logs."""
+    await connection.execute(_SQL["delete_job"], {"account_id": account_id, "id": job_id})
+
+
+async def listed(
+    connection: Connection,
+    account_id: UUID,
+    connection_ids: Collection[UUID] | None = None,
+    job_id: UUID | None = None,
+) -> list[dict[str, Any]]:
+    """The account's jobs with their latest runs, oldest first, as `job_to_wire` takes them."""
+    cursor = await connection.execute(
+        _SQL["list_jobs"],
+        {
+            "account_id": account_id,
+            "id": job_id,
+            "connection_ids": None if connection_ids is None else list(connection_ids),
+        },
+    )
+    return await cursor.fetchall()
+
+
+async def one(
+    connection: Connection,
+    account_id: UUID,
+    job_id: UUID,
+    connection_ids: Collection[UUID] | None = None,
+) -> dict[str, Any]:
+    """One of the jobs that `listed` gives. Raises NotFound."""
+    rows = await listed(connection, account_id, connection_ids, job_id)
+    if not rows:
+        raise NotFound(f"There is no job {job_id}.")
+    return rows[0]
+
+
+async def occupant(
+    connection: Connection, account_id: UUID, job_id: UUID, settings: JobSettings
+) -> dict[str, Any] | None:
+    """Another caching job that keeps the same table, or has the same place in the cache."""
+    cursor = await connection.execute(
+        _SQL["same_table"],
+        {
+            "account_id": account_id,
+            "id": job_id,
+            "connection_id": settings.connection_id,
+            "source_schema": settings.source_schema,
+            "source_table": settings.source_table,
+            "cache_schema": settings.cache_schema,
+            "cache_table": settings.cache_table,
+        },
+    )
+    return await cursor.fetchone()
+
+
+async def take_due(connection: Connection, now: datetime, limit: int) -> list[tuple[UUID, UUID]]:
+    """Take the jobs whose time has come and move each to its next time.
+
+    The rows stay locked until the transaction ends. Returns (account id, job id) pairs.
+    """
+    cursor = await connection.execute(_SQL["due_jobs"], {"now": now, "limit": limit})
+    rows = await cursor.fetchall()
+    if rows:
+        times = [
+            next_after(
+                row["anchor_at"], Interval(Unit(row["interval_unit"]), row["interval_value"]), now
+            )
+            for row in rows
+        ]
+        await connection.execute(
+            _SQL["set_next_runs"], {"ids": [row["id"] for row in rows], "times": times}
+        )
+    return [(row["account_id"], row["id"]) for row in rows]
+
+
+async def clear_reload(connection: Connection, account_id: UUID, job_id: UUID) -> None:
+    """Note that a full load has been committed."""
+    await connection.execute(_SQL["clear_reload"], {"account_id": account_id, "id": job_id})
+
+
+async def cache_of(connection: Connection, account_id: UUID) -> dict[str, Any] | None:
+    """The account's cache connection, sealed; None when it has none yet."""
+    cursor = await connection.execute(_SQL["cache_of_account"], {"account_id": account_id})
+    return await cursor.fetchone()
+
+
+def _identity(account_id: UUID, job_id: UUID, now: datetime) -> dict[str, Any]:
+    return {"account_id": account_id, "id": job_id, "now": now}
+
+
+def _columns(settings: JobSettings, schedule: Schedule) -> dict[str, Any]:
+    return {
+        "connection_id": settings.connection_id,
+        "job_type": settings.job_type,
+        "name": settings.name,
+        "enabled": settings.enabled,
+        "interval_unit": settings.interval.unit.value,
+        "interval_value": settings.interval.value,
+        "log_verbosity": settings.log_verbosity,
+        "anchor_at": schedule.anchor_at,
+        "next_run_at": schedule.next_run_at,
+        "params": Jsonb(settings.params),
+        "source_schema": settings.source_schema,
+        "source_table": settings.source_table,
+        "cache_schema": settings.cache_schema,
+        "cache_table": settings.cache_table,
+    }

@@ -1,0 +1,81 @@
+"""Check a job against its source: does the table exist, and can its increments be merged?
+
+It runs in a thread, because drivers block, and within a bound; a source that does not answer holds
+nobody up: the job is created and its first run tells.
+"""
+
+import asyncio
+import difflib
+from collections.abc import Mapping, Sequence
+
+from tidewell.errors import InvalidRequest, SourceError, SourceNotFound, Stopped
+from tidewell.jobs.params import CachingParams
+from tidewell.sources.protocol import Column, Driver, Environment, Source
+
+BOUND_SECONDS = 10.0
+
+
+async def check_source(
+    driver: Driver, values: Mapping[str, str], environment: Environment, params: CachingParams
+) -> None:
+    """Raises InvalidRequest that names the param and what exists instead, if the source answers."""
+    opened: list[Source] = []
+    reading = asyncio.create_task(
+        asyncio.to_thread(_columns, driver, values, environment, params, opened)
+    )
+    done, _ = await asyncio.wait([reading], timeout=BOUND_SECONDS)
+    if not done:
+        for source in opened:
+            await asyncio.to_thread(source.cancel)
+        reading.add_done_callback(lambda task: task.exception())
+        return
+    try:
+        columns = reading.result()
+    except (SourceError, Stopped):
+        return
+    check_columns(columns, params)
+
+
+def check_columns(columns: Sequence[Column], params: CachingParams) -> None:
+    """The columns that a job names must exist, and an increment needs an order and a key."""
+    by_name = {column.name: column for column in columns}
+    asked = [("timeCheckColumn", name) for name in [params.time_check_column] if name]
+    asked += [("mergeKeys", name) for name in params.merge_key_names or ()]
+    asked += [("columns", name) for name in params.column_names or ()]
+    for param, name in asked:
+        if name not in by_name:
+            near = difflib.get_close_matches(name, by_name, n=3, cutoff=0.5)
+            hint = f"; near names: {', '.join(near)}" if near else ""
+            raise InvalidRequest.of(
+                f"params.{param}", f"the source's table has no column {name!r}{hint}"
+            )
+    if params.time_check_column:
+        has_key = any(column.key_position is not None for column in columns)
+        if not params.merge_keys and not has_key:
+            raise InvalidRequest.of(
+                "params.timeCheckColumn",
+                f"{params.source_table} has no primary key, so an increment cannot be merged: "
+                "give mergeKeys, or leave timeCheckColumn empty to refresh the whole table",
+            )
+
+
+def _columns(
+    driver: Driver,
+    values: Mapping[str, str],
+    environment: Environment,
+    params: CachingParams,
+    opened: list[Source],
+) -> list[Column]:
+    with driver.open(values, environment) as source:
+        opened.append(source)
+        schemas = source.schemas()
+        if params.source_schema not in schemas:
+            raise InvalidRequest.of(
+                "params.sourceSchema",
+                f"the source has no schema {params.source_schema[:60]!r}; it has: "
+                + ", ".join(schemas[:10]),
+            )
+        try:
+            return source.columns(params.source_schema, params.source_table)
+        except SourceNotFound as error:
+            raise InvalidRequest.of("params.sourceTable", error.message) from error

@@ -1,0 +1,219 @@
+"""Create, update, delete: a job together with its runs, its schedule and its place in the cache."""
+
+import asyncio
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg.errors
+import structlog
+
+from tidewell.cache import place
+from tidewell.clock import Clock
+from tidewell.connections.opening import OpenedConnection
+from tidewell.connections.sealing import SealingBox
+from tidewell.errors import CacheError, Conflict, Detail
+from tidewell.jobs import repository as jobs
+from tidewell.jobs.job import JobSettings
+from tidewell.jobs.params import CachingParams
+from tidewell.jobs.repository import Schedule
+from tidewell.jobs.schedule import Interval, Unit, next_after
+from tidewell.jobs.settings import JobBody
+from tidewell.runs.cleaning import drop_deleted
+from tidewell.runs.commands import queue_run, stop_run
+from tidewell.runs.queue import Queue
+from tidewell.runs.repository import cancel_in_queue
+from tidewell.state.database import Connection, Database
+
+_DROP_SECONDS = 5.0
+_DROP_LATER = timedelta(seconds=15)
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class JobChanges:
+    """Changes jobs of one account at a time; every change is one transaction."""
+
+    database: Database
+    queue: Queue
+    sealing: SealingBox
+    clock: Clock
+
+    async def create(self, account_id: UUID, settings: JobSettings, body: JobBody) -> UUID:
+        """Make a job; without a defined first time its first run is queued at once.
+
+        Raises Conflict: no cache connection yet, or another job keeps this table or this place.
+        """
+        now = self.clock()
+        job_id = uuid4()
+        schedule = first_schedule(body, now)
+        try:
+            async with self.database.transaction() as connection:
+                await _need_cache(connection, account_id)
+                await _need_room(connection, account_id, job_id, settings)
+                await jobs.insert(connection, account_id, job_id, settings, schedule, now)
+                if settings.enabled and body.defined_next_run is None:
+                    await queue_run(connection, self.queue, account_id, job_id, "create", now)
+        except psycopg.errors.UniqueViolation:
+            # Another client made the same job between our look and our insert.
+            async with self.database.transaction() as connection:
+                await _need_room(connection, account_id, job_id, settings)
+            raise
+        return job_id
+
+    async def update(
+        self, account_id: UUID, job_id: UUID, settings: JobSettings, body: JobBody
+    ) -> None:
+        """Replace a job's settings. What reads other rows, or other keys, starts from a full load.
+
+        Raises NotFound; Conflict when another job keeps this table or this place.
+        """
+        now = self.clock()
+        async with self.database.transaction() as connection:
+            old = await jobs.lock(connection, account_id, job_id)
+            await _need_room(connection, account_id, job_id, settings)
+            moved = (old["cache_schema"], old["cache_table"]) != (
+                settings.cache_schema,
+                settings.cache_table,
+            )
+            if moved and await stop_run(connection, account_id, job_id, now):
+                log.info("run_stopped_by_update", job_id=str(job_id))
+            await jobs.update(
+                connection,
+                account_id,
+                job_id,
+                settings,
+                next_schedule(old, body, now),
+                now,
+                reload=moved or _reads_otherwise(old, settings),
+            )
+
+    async def delete(self, account_id: UUID, job_id: UUID) -> None:
+        """End a run of the job, forget the job, and drop its cached table, now or later."""
+        now = self.clock()
+        async with self.database.transaction() as connection:
+            await jobs.lock(connection, account_id, job_id)
+            await stop_run(connection, account_id, job_id, now)
+            cache = await jobs.cache_of(connection, account_id)
+            await jobs.delete(connection, account_id, job_id)
+            if cache is None:
+                return
+            queued = await self.queue.defer_drop(
+                connection, job_id, cache["sealed"], cache["id"], now + _DROP_LATER
+            )
+        try:
+            async with asyncio.timeout(_DROP_SECONDS):
+                await drop_deleted(self.sealing, job_id, cache["sealed"], cache["id"])
+        except (TimeoutError, CacheError) as error:
+            log.warning("drop_postponed", job_id=str(job_id), reason=str(error))
+            return
+        async with self.database.transaction() as connection:
+            await cancel_in_queue(connection, queued)
+
+    async def run(self, account_id: UUID, job_id: UUID) -> UUID:
+        """Queue a run now; Conflict when the job is disabled."""
+        async with self.database.transaction() as connection:
+            job = await jobs.lock(connection, account_id, job_id)
+            if not job["enabled"]:
+                raise Conflict(
+                    "This job is disabled, so it does not run: enable it with "
+                    f"PUT /api/job/{job_id}/update first."
+                )
+            return await queue_run(
+                connection, self.queue, account_id, job_id, "request", self.clock()
+            )
+
+    async def stop(self, account_id: UUID, job_id: UUID) -> None:
+        """End the job's queued or running run, if there is one."""
+        async with self.database.transaction() as connection:
+            await jobs.lock(connection, account_id, job_id)
+            await stop_run(connection, account_id, job_id, self.clock())
+
+
+def settings_of(body: JobBody, params: CachingParams, opened: OpenedConnection) -> JobSettings:
+    """The settings of a caching job, with its place in the cache."""
+    where = place(
+        opened.name,
+        params.source_schema,
+        opened.driver.several_schemas,
+        params.source_table,
+        cache_schema=params.cache_schema or None,
+        cache_table=params.cache_table or None,
+    )
+    return JobSettings(
+        job_type=body.job_type,
+        name=params.source_table,
+        enabled=body.enabled,
+        interval=body.interval,
+        log_verbosity=body.log_verbosity,
+        params=body.params,
+        connection_id=opened.id,
+        source_schema=params.source_schema,
+        source_table=params.source_table,
+        cache_schema=where.schema,
+        cache_table=where.table,
+    )
+
+
+def first_schedule(body: JobBody, now: datetime) -> Schedule:
+    """A new job's grid: from its defined first time, or from now, when its first run is queued."""
+    if body.defined_next_run is not None:
+        return Schedule(body.defined_next_run, body.defined_next_run)
+    return Schedule(now, next_after(now, body.interval, now))
+
+
+def next_schedule(old: dict[str, Any], body: JobBody, now: datetime) -> Schedule:
+    """An updated job's grid: a defined next time begins a new one, another interval keeps its
+    first point, and without either the schedule stays as it is."""
+    if body.defined_next_run is not None:
+        return Schedule(body.defined_next_run, body.defined_next_run)
+    kept = Schedule(old["anchor_at"], old["next_run_at"])
+    same = Interval(Unit(old["interval_unit"]), old["interval_value"]) == body.interval
+    if same and old["enabled"]:
+        return kept
+    return replace(kept, next_run_at=next_after(kept.anchor_at, body.interval, now))
+
+
+def _reads_otherwise(old: dict[str, Any], settings: JobSettings) -> bool:
+    """Whether an update changes what is read or how rows are matched (contract §4, Update)."""
+    before = CachingParams.model_validate(old["params"])
+    after = CachingParams.model_validate(settings.params)
+    return (
+        old["connection_id"] != settings.connection_id
+        or old["source_schema"] != settings.source_schema
+        or old["source_table"] != settings.source_table
+        or before.time_check_column != after.time_check_column
+        or before.merge_key_names != after.merge_key_names
+        or before.column_names != after.column_names
+    )
+
+
+async def _need_cache(connection: Connection, account_id: UUID) -> None:
+    if await jobs.cache_of(connection, account_id) is None:
+        raise Conflict(
+            "This account has no cache connection yet: create it with "
+            "POST /api/job/cacheConnection first."
+        )
+
+
+async def _need_room(
+    connection: Connection, account_id: UUID, job_id: UUID, settings: JobSettings
+) -> None:
+    other = await jobs.occupant(connection, account_id, job_id, settings)
+    if other is None:
+        return
+    if other["same_source"]:
+        raise Conflict(
+            f"Job {other['id']} ({other['name']}) already caches "
+            f"{settings.source_schema}.{settings.source_table} of this connection: update that "
+            "one instead.",
+            details=[Detail("params.sourceTable", f"is cached by job {other['id']}")],
+        )
+    raise Conflict(
+        f"Job {other['id']} ({other['name']}) already writes to "
+        f"{settings.cache_schema}.{settings.cache_table} of the cache: give cacheSchema or "
+        "cacheTable to put this one elsewhere.",
+        details=[Detail("params.cacheTable", f"is written by job {other['id']}")],
+    )

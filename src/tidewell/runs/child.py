@@ -1,0 +1,111 @@
+"""The process that executes runs, one after another: `python -m tidewell.runs.child`.
+
+It talks over its standard input and output (`messages.py`). Whatever else writes to standard
+output goes to standard error instead. When the worker is gone, its input ends: a run that is still
+going on is cancelled and the process ends.
+"""
+
+import gc
+import os
+import sys
+import threading
+import traceback
+from contextlib import suppress
+from dataclasses import asdict
+from queue import SimpleQueue
+
+import orjson
+import pyarrow as pa
+
+from tidewell.errors import Stopped, TidewellError
+from tidewell.runs.caching import CachingRun
+from tidewell.runs.log import RunLog
+from tidewell.runs.messages import CachingTask, Done, Failed, Message, encode
+
+_GRACE_SECONDS = 2.0
+
+
+class Process:
+    """The two ends of the conversation with the worker, and the run that is going on."""
+
+    def __init__(self, commands: int, answers: int) -> None:
+        self._commands = os.fdopen(commands, "rb")
+        self._answers = os.fdopen(answers, "wb", buffering=0)
+        self._tasks: SimpleQueue[CachingTask | None] = SimpleQueue()
+        self._running: CachingRun | None = None
+        self._lock = threading.Lock()
+
+    def serve(self) -> None:
+        """Execute tasks until the worker is gone."""
+        threading.Thread(target=self._listen, daemon=True).start()
+        while (task := self._tasks.get()) is not None:
+            self._answer(self._execute(task))
+            gc.collect()
+            pa.default_memory_pool().release_unused()
+
+    def _execute(self, task: CachingTask) -> Message:
+        log = RunLog(self._answer, task.verbosity, task.secrets)
+        run = CachingRun(task, self._answer, log)
+        with self._lock:
+            self._running = run
+        try:
+            receipt = run.execute()
+        except TidewellError as error:
+            log(1, f"Ended: {error.message}")
+            return Failed(error.code, log.masked(error.message), error.disposition)
+        except Exception as error:  # noqa: BLE001 - the last line of defence: a run must always end
+            log(1, f"Ended by an error inside Tidewell: {type(error).__name__}: {error}")
+            sys.stderr.write(log.masked(traceback.format_exc()))
+            return Failed(
+                TidewellError.code,
+                f"An error inside Tidewell ended the run ({type(error).__name__}); its log and "
+                "the server's have more.",
+                TidewellError.disposition,
+            )
+        finally:
+            with self._lock:
+                self._running = None
+        return Done(
+            rows_affected=receipt.rows_affected,
+            rows_read=receipt.rows_read,
+            bytes_copied=receipt.bytes_copied,
+            receipt=asdict(receipt),
+        )
+
+    def _listen(self) -> None:
+        for line in self._commands:
+            command = orjson.loads(line)
+            if command["kind"] == "run":
+                self._tasks.put(CachingTask.from_message(command["task"]))
+            else:
+                self._cancel()
+        # The worker is gone: nobody will read an answer.
+        threading.Timer(_GRACE_SECONDS, os._exit, (1,)).start()
+        self._cancel()
+        self._tasks.put(None)
+
+    def _cancel(self) -> None:
+        with self._lock:
+            if self._running is not None:
+                self._running.cancel()
+
+    def _answer(self, message: Message) -> None:
+        try:
+            self._answers.write(encode(message))
+        except BrokenPipeError:
+            raise Stopped from None
+
+
+def main() -> None:
+    """Take over the standard streams and serve."""
+    answers = os.dup(1)
+    os.dup2(2, 1)
+    commands = os.dup(0)
+    with open(os.devnull, "rb") as nothing:
+        os.dup2(nothing.fileno(), 0)
+    with suppress(Stopped):
+        Process(commands, answers).serve()
+
+
+if __name__ == "__main__":
+    main()

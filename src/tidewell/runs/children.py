@@ -1,0 +1,143 @@
+"""The processes that execute runs, seen from the worker: spawned, kept warm, ended for certain."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Self
+
+from tidewell.runs.messages import STOP, CachingTask, Done, Failed, Message, decode
+
+_STOP_GRACE_SECONDS = 1.0
+_LINE_LIMIT = 1 << 20
+_TASKS_PER_PROCESS = 100
+
+
+class ProcessDied(Exception):
+    """The process ended without saying how its run ended."""
+
+    def __init__(self, status: int | None) -> None:
+        super().__init__(f"the run's process ended with status {status}")
+        self.status = status
+
+
+class Child:
+    """One process; it executes one run at a time."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        if process.stdin is None or process.stdout is None:
+            raise ValueError("the process needs pipes for its standard input and output")
+        self._process = process
+        self._orders = process.stdin
+        self._answers = process.stdout
+        self._tasks_left = _TASKS_PER_PROCESS
+
+    @classmethod
+    async def spawn(cls) -> Self:
+        """Start a process; its start-up goes on while the caller prepares the task."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "tidewell.runs.child",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            limit=_LINE_LIMIT,
+            # In its own session, so that Ctrl-C in a terminal reaches the worker alone.
+            start_new_session=True,
+            env={
+                name: value
+                for name, value in os.environ.items()
+                # The process gets what it needs with its task, and no key or address beside it.
+                if not name.startswith("TIDEWELL_")
+            },
+        )
+        return cls(process)
+
+    @property
+    def pid(self) -> int:
+        """The process number."""
+        return self._process.pid
+
+    @property
+    def usable(self) -> bool:
+        """Whether it lives and may take another run."""
+        return self._process.returncode is None and self._tasks_left > 0
+
+    async def execute(
+        self, task: CachingTask, on_message: Callable[[Message], None]
+    ) -> Done | Failed:
+        """Execute a run and pass on what it says. Raises ProcessDied."""
+        self._tasks_left -= 1
+        await self._send(task.to_line())
+        while line := await self._answers.readline():
+            message = decode(line)
+            if isinstance(message, Done | Failed):
+                return message
+            on_message(message)
+        raise ProcessDied(await self._process.wait())
+
+    async def end_run(self, running: asyncio.Task[Done | Failed]) -> Done | Failed | None:
+        """Ask the run to end, and end the process if it does not within its grace.
+
+        Returns how the run ended (it may have been done already), or None when it was killed.
+        """
+        with suppress(ProcessDied):
+            await self._send(STOP)
+        done, _ = await asyncio.wait([running], timeout=_STOP_GRACE_SECONDS)
+        if not done:
+            await self.kill()
+        try:
+            return await running
+        except ProcessDied:
+            return None
+
+    async def kill(self) -> None:
+        """End the process at once."""
+        with suppress(ProcessLookupError):
+            self._process.kill()
+        await self._process.wait()
+
+    async def close(self) -> None:
+        """Let the process end by itself: its input is closed."""
+        self._orders.close()
+        try:
+            await asyncio.wait_for(self._process.wait(), _STOP_GRACE_SECONDS)
+        except TimeoutError:
+            await self.kill()
+
+    async def _send(self, line: bytes) -> None:
+        try:
+            self._orders.write(line)
+            await self._orders.drain()
+        except (BrokenPipeError, ConnectionResetError) as error:
+            raise ProcessDied(self._process.returncode) from error
+
+
+class Children:
+    """The warm processes of a worker: handed out, taken back, and at most so many kept."""
+
+    def __init__(self, keep: int) -> None:
+        self._keep = keep
+        self._idle: list[Child] = []
+
+    async def take(self) -> Child:
+        """A process that can take a run."""
+        while self._idle:
+            child = self._idle.pop()
+            if child.usable:
+                return child
+            await child.close()
+        return await Child.spawn()
+
+    async def give_back(self, child: Child) -> None:
+        """A process whose run has ended; it is kept warm or closed."""
+        if child.usable and len(self._idle) < self._keep:
+            self._idle.append(child)
+        else:
+            await child.close()
+
+    async def close(self) -> None:
+        """End all that are idle."""
+        while self._idle:
+            await self._idle.pop().close()

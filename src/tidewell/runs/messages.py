@@ -1,0 +1,126 @@
+"""What the worker and the run's process say to each other: one JSON object a line over pipes.
+
+The worker sends a `Task`, and perhaps `stop`; the process answers with log lines, progress, and in
+the end with exactly one of `done` and `failed`. The task holds the credentials that the run needs;
+they travel only through the pipe.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar, Literal
+from uuid import UUID
+
+import orjson
+
+STOP = orjson.dumps({"kind": "stop"}) + b"\n"
+"""The order to end the run and leave the cached table as it was."""
+
+
+@dataclass(frozen=True)
+class CachingTask:
+    """All that a run of a caching job needs to know.
+
+    `source` and `cache` are connection values (keys spelled as declared); `secrets` are the values
+    that no line of the log may show. `reload` asks for a full load whatever the watermark says.
+    """
+
+    run_id: UUID
+    job_id: UUID
+    attempt: int
+    driver: str
+    source: Mapping[str, str]
+    cache: Mapping[str, Any]
+    secrets: tuple[str, ...]
+    connection_name: str
+    source_schema: str
+    source_table: str
+    cache_schema: str
+    cache_table: str
+    verbosity: int = 1
+    reload: bool = False
+    time_column: str = ""
+    truncate_strings: bool = False
+    merge_keys: tuple[str, ...] | None = None
+    columns: tuple[str, ...] | None = None
+    full_refresh_every: int | None = None
+    file_roots: tuple[str, ...] = ()
+
+    def to_line(self) -> bytes:
+        """The task as a line of the protocol."""
+        return orjson.dumps({"kind": "run", "task": asdict(self)}) + b"\n"
+
+    @classmethod
+    def from_message(cls, task: Mapping[str, Any]) -> "CachingTask":
+        """The task of a line that has arrived."""
+        values = dict(task)
+        for name in ("run_id", "job_id"):
+            values[name] = UUID(values[name])
+        for name in ("secrets", "merge_keys", "columns", "file_roots"):
+            values[name] = None if values[name] is None else tuple(values[name])
+        return cls(**values)
+
+
+@dataclass(frozen=True)
+class LogLine:
+    """A line of the run's log; `at` is ISO 8601, `level` as in the contract's §8."""
+
+    kind: ClassVar[Literal["log"]] = "log"
+    at: str
+    level: int
+    message: str
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Rows and bytes that have gone to the cache so far."""
+
+    kind: ClassVar[Literal["progress"]] = "progress"
+    rows: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Backend:
+    """The process number of the server that works for this run on the cache."""
+
+    kind: ClassVar[Literal["backend"]] = "backend"
+    pid: int
+
+
+@dataclass(frozen=True)
+class Done:
+    """The run has been committed; the receipt is that of the cache writer."""
+
+    kind: ClassVar[Literal["done"]] = "done"
+    rows_affected: int
+    rows_read: int
+    bytes_copied: int
+    receipt: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The run has ended without a commit."""
+
+    kind: ClassVar[Literal["failed"]] = "failed"
+    code: str
+    message: str
+    disposition: str
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+Message = LogLine | Progress | Backend | Done | Failed
+_KINDS: dict[str, type[Message]] = {
+    kind.kind: kind for kind in (LogLine, Progress, Backend, Done, Failed)
+}
+
+
+def encode(message: Message) -> bytes:
+    """A message as a line of the protocol."""
+    return orjson.dumps({"kind": message.kind} | asdict(message)) + b"\n"
+
+
+def decode(line: bytes) -> Message:
+    """The message of a line."""
+    values = orjson.loads(line)
+    return _KINDS[values.pop("kind")](**values)

@@ -1,0 +1,58 @@
+"""From a run's rows in the state database to the task that its process gets."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from tidewell.connections import cache as cache_connections
+from tidewell.connections import strings
+from tidewell.connections.sealing import SealingBox
+from tidewell.errors import CacheRefused
+from tidewell.jobs.params import CachingParams
+from tidewell.runs.messages import CachingTask
+from tidewell.sources import registry
+
+
+def caching_task(
+    row: Mapping[str, Any],
+    run_id: UUID,
+    attempt: int,
+    sealing: SealingBox,
+    file_roots: tuple[Path, ...],
+) -> CachingTask:
+    """Unseal what a run of a caching job needs. Raises a TidewellError that a person can act on."""
+    if row["cache_sealed"] is None:
+        raise CacheRefused(
+            "This account has no cache connection: create one with POST /api/job/cacheConnection."
+        )
+    driver = registry.driver(row["driver"])
+    source = strings.parse(
+        sealing.open(row["connection_sealed"], row["connection_id"]), driver.keys
+    )
+    address = cache_connections.address(sealing.open(row["cache_sealed"], row["cache_id"]))
+    params = CachingParams.model_validate(row["params"])
+    secrets = [source[key.name] for key in driver.keys if key.secret and source.get(key.name)]
+    return CachingTask(
+        run_id=run_id,
+        job_id=row["job_id"],
+        attempt=attempt,
+        driver=driver.name,
+        source=source,
+        cache=asdict(address),
+        secrets=(*secrets, address.password),
+        connection_name=row["connection_name"],
+        source_schema=row["source_schema"],
+        source_table=row["source_table"],
+        cache_schema=row["cache_schema"],
+        cache_table=row["cache_table"],
+        verbosity=row["log_verbosity"],
+        reload=row["reload"],
+        time_column=params.time_check_column,
+        truncate_strings=params.auto_truncate_strings,
+        merge_keys=params.merge_key_names,
+        columns=params.column_names,
+        full_refresh_every=params.full_refresh_every,
+        file_roots=tuple(str(root) for root in file_roots),
+    )

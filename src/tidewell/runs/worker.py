@@ -1,0 +1,59 @@
+"""A worker: takes runs from the queue, as many at a time as its operator allows."""
+
+import asyncio
+from uuid import UUID
+
+import procrastinate.exceptions
+import structlog
+
+from tidewell.clock import Clock
+from tidewell.connections.sealing import SealingBox
+from tidewell.runs.children import Children
+from tidewell.runs.cleaning import drop_deleted
+from tidewell.runs.execution import Execution
+from tidewell.runs.queue import DROP, EXECUTE, QUEUE, Queue
+from tidewell.runs.sweeper import HEARTBEAT_SECONDS
+from tidewell.settings import Settings
+from tidewell.state.database import Database
+
+_POLL_SECONDS = 1.0
+_SHUTDOWN_GRACE_SECONDS = 5.0
+_RESTART_SECONDS = 1.0
+
+log = structlog.get_logger()
+
+
+async def keep_working(
+    database: Database, queue: Queue, sealing: SealingBox, settings: Settings, clock: Clock
+) -> None:
+    """Execute runs until cancelled; then running ones get a grace time and go back to the queue."""
+    children = Children(keep=settings.run_concurrency)
+    execution = Execution(database, queue, sealing, children, settings.file_roots(), clock)
+
+    async def execute_run(run_id: str) -> None:
+        await execution.execute(UUID(run_id))
+
+    async def drop_cached_table(job_id: str, sealed: str, cache_id: str) -> None:
+        await drop_deleted(sealing, UUID(job_id), sealed, UUID(cache_id))
+
+    queue.register(EXECUTE, execute_run)
+    queue.register(DROP, drop_cached_table, retry=True)
+    try:
+        while True:
+            try:
+                await queue.app.run_worker_async(
+                    queues=[QUEUE],
+                    concurrency=settings.run_concurrency,
+                    install_signal_handlers=False,
+                    fetch_job_polling_interval=_POLL_SECONDS,
+                    abort_job_polling_interval=_POLL_SECONDS,
+                    shutdown_graceful_timeout=_SHUTDOWN_GRACE_SECONDS,
+                    update_heartbeat_interval=HEARTBEAT_SECONDS,
+                    delete_jobs="always",
+                )
+            except procrastinate.exceptions.ConnectorException as error:
+                log.warning("worker_lost_its_database", reason=str(error))
+            # It ends by itself only when the state database went away: begin again.
+            await asyncio.sleep(_RESTART_SECONDS)
+    finally:
+        await children.close()
