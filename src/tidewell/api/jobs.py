@@ -3,13 +3,13 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query
 from pydantic import ValidationError
 
 from tidewell import clock
-from tidewell.api.callers import AccountCaller
+from tidewell.api.callers import Account, AccountCaller
 from tidewell.api.errors import invalid_fields
-from tidewell.api.services import Services, services
+from tidewell.api.services import Node, Services
 from tidewell.connections import opening
 from tidewell.errors import InvalidRequest, NotFound
 from tidewell.jobs import repository as jobs
@@ -23,12 +23,9 @@ from tidewell.runs.wire import log_line_to_wire, run_to_wire
 
 router = APIRouter(prefix="/api", tags=["jobs"])
 
-Services_ = Annotated[Services, Depends(services)]
 
-
-def changes(request: Request) -> JobChanges:
+def changes(node: Node) -> JobChanges:
     """The changes of jobs, on this node's database and queue."""
-    node = services(request)
     return JobChanges(node.database, node.queue, node.sealing, clock.now)
 
 
@@ -36,22 +33,22 @@ Changes = Annotated[JobChanges, Depends(changes)]
 
 
 @router.get("/job/list", operation_id="listJobs")
-async def list_jobs(caller: AccountCaller, node: Services_) -> dict[str, Any]:
+async def list_jobs(caller: AccountCaller, node: Node) -> dict[str, Any]:
     """The sub-account's jobs, oldest first."""
     async with node.database.transaction() as connection:
         rows = await jobs.listed(connection, caller.account_id, caller.connection_ids)
     return _answer(rows)
 
 
-@router.get("/job/{id}", operation_id="getJob")
-async def get_job(id: str, caller: AccountCaller, node: Services_) -> dict[str, Any]:
+@router.get("/job/{job_id}", operation_id="getJob")
+async def get_job(job_id: str, caller: AccountCaller, node: Node) -> dict[str, Any]:
     """One job."""
-    return await _one(node, caller, _id("job", id))
+    return await _one(node, caller, _id("job", job_id))
 
 
 @router.post("/job/create", operation_id="createJob")
 async def create_job(
-    body: JobBody, caller: AccountCaller, node: Services_, changes: Changes
+    body: JobBody, caller: AccountCaller, node: Node, changes: Changes
 ) -> dict[str, Any]:
     """Make a job; without `definedNextRun` its first run is queued at once."""
     settings = await _checked(body, caller, node)
@@ -60,7 +57,7 @@ async def create_job(
 
 
 @router.post("/job/validate", operation_id="validateJob")
-async def validate_job(body: JobBody, caller: AccountCaller, node: Services_) -> dict[str, Any]:
+async def validate_job(body: JobBody, caller: AccountCaller, node: Node) -> dict[str, Any]:
     """All checks of create that look at the job and its source; nothing is made."""
     settings = await _checked(body, caller, node)
     return {
@@ -70,92 +67,92 @@ async def validate_job(body: JobBody, caller: AccountCaller, node: Services_) ->
     }
 
 
-@router.put("/job/{id}/update", operation_id="updateJob")
+@router.put("/job/{job_id}/update", operation_id="updateJob")
 async def update_job(
-    id: str, body: JobBody, caller: AccountCaller, node: Services_, changes: Changes
+    job_id: str, body: JobBody, caller: AccountCaller, node: Node, changes: Changes
 ) -> dict[str, Any]:
     """Replace a job's settings."""
-    job_id = _id("job", id)
-    await _one(node, caller, job_id)
-    await changes.update(caller.account_id, job_id, await _checked(body, caller, node), body)
-    return await _one(node, caller, job_id)
+    key = _id("job", job_id)
+    await _one(node, caller, key)
+    await changes.update(caller.account_id, key, await _checked(body, caller, node), body)
+    return await _one(node, caller, key)
 
 
-@router.delete("/job/{id}/delete", operation_id="deleteJob")
+@router.delete("/job/{job_id}/delete", operation_id="deleteJob")
 async def delete_job(
-    id: str, caller: AccountCaller, node: Services_, changes: Changes
+    job_id: str, caller: AccountCaller, node: Node, changes: Changes
 ) -> dict[str, Any]:
     """End a run of a job, drop its cached table, forget it."""
-    job_id = _id("job", id)
-    await _one(node, caller, job_id)
-    await changes.delete(caller.account_id, job_id)
+    key = _id("job", job_id)
+    await _one(node, caller, key)
+    await changes.delete(caller.account_id, key)
     return {}
 
 
-@router.post("/job/{id}/run", operation_id="runJob")
+@router.post("/job/{job_id}/run", operation_id="runJob")
 async def run_job(
-    id: str, caller: AccountCaller, node: Services_, changes: Changes
+    job_id: str, caller: AccountCaller, node: Node, changes: Changes
 ) -> dict[str, Any]:
     """Queue a run now; while one is queued or running, that one is the answer."""
-    job_id = _id("job", id)
-    await _one(node, caller, job_id)
-    return {"runId": str(await changes.run(caller.account_id, job_id))}
+    key = _id("job", job_id)
+    await _one(node, caller, key)
+    return {"runId": str(await changes.run(caller.account_id, key))}
 
 
-@router.post("/job/{id}/stop", operation_id="stopJob")
+@router.post("/job/{job_id}/stop", operation_id="stopJob")
 async def stop_job(
-    id: str, caller: AccountCaller, node: Services_, changes: Changes
+    job_id: str, caller: AccountCaller, node: Node, changes: Changes
 ) -> dict[str, Any]:
     """End the job's queued or running run; with nothing to stop this is no error."""
-    job_id = _id("job", id)
-    await _one(node, caller, job_id)
-    await changes.stop(caller.account_id, job_id)
+    key = _id("job", job_id)
+    await _one(node, caller, key)
+    await changes.stop(caller.account_id, key)
     return {}
 
 
-@router.get("/job/{id}/runs", operation_id="listRuns")
+@router.get("/job/{job_id}/runs", operation_id="listRuns")
 async def list_runs(
-    id: str,
+    job_id: str,
     caller: AccountCaller,
-    node: Services_,
+    node: Node,
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
     before: str | None = None,
 ) -> dict[str, Any]:
     """A job's runs, newest first; `before` is a time, for the next page."""
-    job_id = _id("job", id)
-    await _one(node, caller, job_id)
+    key = _id("job", job_id)
+    await _one(node, caller, key)
     try:
         moment = clock.from_wire(before) if before else None
     except (ValueError, OverflowError):
         raise InvalidRequest.of("before", "must be an ISO 8601 time") from None
     async with node.database.transaction() as connection:
-        rows = await runs.of_job(connection, caller.account_id, job_id, moment, limit)
+        rows = await runs.of_job(connection, caller.account_id, key, moment, limit)
     now = clock.now()
     return {"runs": [run_to_wire(row, now) for row in rows]}
 
 
-@router.get("/run/{id}", operation_id="getRun")
-async def get_run(id: str, caller: AccountCaller, node: Services_) -> dict[str, Any]:
+@router.get("/run/{run_id}", operation_id="getRun")
+async def get_run(run_id: str, caller: AccountCaller, node: Node) -> dict[str, Any]:
     """One run, with its receipt."""
-    return {"run": run_to_wire(await _run(node, caller, id), clock.now())}
+    return {"run": run_to_wire(await _run(node, caller, run_id), clock.now())}
 
 
-@router.get("/run/{id}/log", operation_id="getRunLog")
+@router.get("/run/{run_id}/log", operation_id="getRunLog")
 async def get_run_log(
-    id: str,
+    run_id: str,
     caller: AccountCaller,
-    node: Services_,
+    node: Node,
     after: Annotated[int, Query(ge=0)] = 0,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
 ) -> dict[str, Any]:
     """The lines of a run's log, in order, after a given line."""
-    run = await _run(node, caller, id)
+    run = await _run(node, caller, run_id)
     async with node.database.transaction() as connection:
         rows = await runs.log(connection, caller.account_id, run["id"], after, limit)
     return {"lines": [log_line_to_wire(row) for row in rows]}
 
 
-async def _checked(body: JobBody, caller: AccountCaller, node: Services) -> JobSettings:
+async def _checked(body: JobBody, caller: Account, node: Services) -> JobSettings:
     """Every check of a job's body; the source is asked where it answers in time."""
     refuse_what_is_not_done(body)
     try:
@@ -181,13 +178,13 @@ async def _checked(body: JobBody, caller: AccountCaller, node: Services) -> JobS
     return settings_of(body, params, opened)
 
 
-async def _one(node: Services, caller: AccountCaller, job_id: UUID) -> dict[str, Any]:
+async def _one(node: Services, caller: Account, job_id: UUID) -> dict[str, Any]:
     async with node.database.transaction() as connection:
         row = await jobs.one(connection, caller.account_id, job_id, caller.connection_ids)
     return _answer([row])
 
 
-async def _run(node: Services, caller: AccountCaller, text: str) -> dict[str, Any]:
+async def _run(node: Services, caller: Account, text: str) -> dict[str, Any]:
     run_id = _id("run", text)
     async with node.database.transaction() as connection:
         row = await runs.one(connection, caller.account_id, run_id)

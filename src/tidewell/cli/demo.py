@@ -24,7 +24,7 @@ from tidewell.accounts import tokens
 from tidewell.cli.curl_lines import curl_lines
 from tidewell.cli.demo_data import unpack_flights
 from tidewell.cli.node import Node
-from tidewell.cli.serve import run
+from tidewell.cli.serve import run, set_up_logs
 from tidewell.clock import now
 from tidewell.errors import TidewellError
 from tidewell.settings import Settings
@@ -53,6 +53,7 @@ class Identity:
             parent_id=self.parent_id,
             account_id=self.account_id,
             seconds=_TOKEN_SECONDS,
+            now=now(),
         )
 
 
@@ -111,7 +112,7 @@ class Demo:
         (self._folder / "public.pem").write_bytes(public)
         async with node.database.transaction() as connection:
             parent_id = await accounts.create_parent(
-                connection, uuid4(), "Demo vendor", public.decode(), now()
+                connection, uuid4(), "Demo vendor", public.decode(), now(), None
             )
             account_id = await accounts.create_account(
                 connection, uuid4(), parent_id, "Demo customer", "demo", now()
@@ -243,6 +244,7 @@ def demo(settings: Settings, host: str, port: int) -> None:
         raise TidewellError("The demo uses the embedded PostgreSQL: unset TIDEWELL_DATABASE_URL.")
     roots = ":".join(filter(None, [settings.files_root, str(settings.home / "demo" / "files")]))
     settings = settings.model_copy(update={"files_root": roots, "log": "warning"})
+    set_up_logs(settings)
     with start(settings.home) as server:
         walk = Demo(settings, server, Console()).walk
         run(settings, host=host, port=port, beside=walk)

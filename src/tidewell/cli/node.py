@@ -17,6 +17,7 @@ from tidewell.runs.sweeper import keep_sweeping
 from tidewell.runs.ticker import keep_ticking
 from tidewell.runs.worker import keep_working
 from tidewell.settings import Settings
+from tidewell.sources.protocol import Environment
 from tidewell.state.database import Database
 
 _SPARE_CONNECTIONS = 8
@@ -32,6 +33,11 @@ class Node:
     database: Database
     queue: Queue
     sealing: SealingBox
+
+    @property
+    def environment(self) -> Environment:
+        """What the operator decides for sources."""
+        return Environment(file_roots=self.settings.file_roots())
 
 
 @asynccontextmanager

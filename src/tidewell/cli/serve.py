@@ -3,13 +3,15 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from typing import Any
 
 import structlog
 import uvicorn
 
-from tidewell import clock
+from tidewell import clock, logs
 from tidewell.api.app import create_app
 from tidewell.cli.node import Node, background, open_node, until_signal
 from tidewell.errors import TidewellError
@@ -20,6 +22,11 @@ from tidewell.state.schema import upgrade
 _GRACE_SECONDS = 5
 
 log = structlog.get_logger()
+
+
+def set_up_logs(settings: Settings) -> None:
+    """Log as the operator wants it; to a person at a terminal in colour."""
+    logs.set_up(settings.log, pretty=sys.stderr.isatty())
 
 
 class _Server(uvicorn.Server):
@@ -81,7 +88,7 @@ def run(
     port: int = 0,
     worker: bool = True,
     ticker: bool = True,
-    beside: Callable[[Node, str], Awaitable[None]] | None = None,
+    beside: Callable[[Node, str], Coroutine[Any, Any, None]] | None = None,
 ) -> None:
     """Run one process until SIGINT or SIGTERM; without `host` there is no API.
 
@@ -99,7 +106,7 @@ async def _run(
     port: int,
     worker: bool,
     ticker: bool,
-    beside: Callable[[Node, str], Awaitable[None]] | None,
+    beside: Callable[[Node, str], Coroutine[Any, Any, None]] | None,
 ) -> None:
     stopping = asyncio.create_task(until_signal())
     await asyncio.sleep(0)  # the handlers stand before anything is started that has to be ended

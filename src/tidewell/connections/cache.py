@@ -37,9 +37,18 @@ KEYS = (
     Key("SSLServerCert", "Certificate (PEM) that the server's one must be signed by."),
     Key("Timeout", "Seconds to wait for a connection.", default="8"),
 )
-IGNORED = frozenset(
-    ["authscheme", "browsablecatalogs", "cachelocation", "connectiontype", "defaultdomain", "firewallpassword", "firewallport", "firewallserver", "firewalltype", "firewalluser", "location", "logfile", "logmodules", "maxlogfilecount", "maxlogfilesize", "maxrows", "maxstringlength", "other", "pagesize", "poolidletimeout", "poolmaxsize", "poolminsize", "poolwaittime", "pseudocolumns", "querypassthrough", "readonly", "rtk", "schema", "sslclientcert", "sslclientcertpassword", "sslclientcertsubject", "sslclientcerttype", "tables", "useconnectionpooling", "useodbc", "verbosity", "views", "visibility"]
-)
+# fmt: off
+IGNORED = frozenset({
+    "authscheme", "browsablecatalogs", "cachelocation", "connectiontype", "defaultdomain",
+    "firewallpassword", "firewallport", "firewallserver", "firewalltype", "firewalluser",
+    "location", "logfile", "logmodules", "maxlogfilecount", "maxlogfilesize", "maxrows",
+    "maxstringlength", "other", "pagesize", "poolidletimeout", "poolmaxsize", "poolminsize",
+    "poolwaittime", "pseudocolumns", "querypassthrough", "readonly", "rtk", "schema",
+    "sslclientcert", "sslclientcertpassword", "sslclientcertsubject", "sslclientcerttype",
+    "tables", "useconnectionpooling", "useodbc", "verbosity", "views", "visibility",
+})
+# fmt: on
+"""Keys of the reference's driver that change nothing here."""
 _SQL = statements("tidewell.connections", "queries.sql")
 
 

@@ -1,7 +1,8 @@
 """Connection strings: `Key=value;Key='va;lue'`, as the reference's drivers write them.
 
 Keys have no case. A value may stand in single or double quotes, in which a doubled quote stands
-for itself, so that it can hold `;` and `=` (contract §3). The prefix `jdbc:cdata:<driver>:` is allowed.
+for itself, so that it can hold `;` and `=`. The prefix `jdbc:cdata:<driver>:` is allowed
+(contract §3).
 """
 
 import difflib

@@ -5,13 +5,13 @@ finds the edge rows again; their keys make the repetition harmless.
 """
 
 from datetime import timedelta
-from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from tidewell.errors import SourceBroken
+from tidewell.sources.residual import typed
 
 OVERLAP = timedelta(seconds=60)
 """How far before the watermark an increment starts to read where the column is a time: rows whose
@@ -42,7 +42,7 @@ class Watermark:
         self.column = column
         self.nulls = 0
         self._kind = kind
-        self._greatest: Any = None if stored is None else _scalar(stored, kind)
+        self._greatest: Any = None if stored is None else typed(stored, kind)
 
     def see(self, batch: pa.RecordBatch) -> None:
         """Take a batch into account."""
@@ -66,16 +66,6 @@ class Watermark:
             return self.text
         overlap = pa.scalar(OVERLAP, pa.duration(self._kind.unit))
         return _text(pc.subtract(self._greatest, overlap), self._kind)
-
-
-def _scalar(text: str, kind: pa.DataType) -> Any:
-    if pa.types.is_timestamp(kind):
-        # Arrow parses every precision exactly; a zone is UTC by the time it stands here.
-        plain = pa.scalar(text.removesuffix("Z")).cast(pa.timestamp(kind.unit))
-        return plain.cast(pa.int64()).cast(kind)
-    if pa.types.is_decimal(kind):
-        return pa.scalar(Decimal(text), kind)
-    return pa.scalar(text).cast(kind)
 
 
 def _text(value: Any, kind: pa.DataType) -> str:

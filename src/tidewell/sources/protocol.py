@@ -150,6 +150,11 @@ class Driver(Protocol):
     @property
     def keys(self) -> Sequence[Key]: ...
 
+    @property
+    def several_schemas(self) -> bool:
+        """Whether a source can have more than one schema, so that the cache names both parts."""
+        ...
+
     def open(self, values: Mapping[str, str], environment: Environment) -> Source:
         """Make a source of checked values (keys spelled as declared). Does not talk to it yet."""
         ...

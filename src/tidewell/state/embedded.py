@@ -243,7 +243,7 @@ def _running_port(home: Path) -> int | None:
                 return port
         time.sleep(0.1)
     raise TidewellError(
-        f"The embedded PostgreSQL of {home} runs but does not answer: see postgres/server.log there."
+        f"The embedded PostgreSQL of {home} runs but does not answer: see its server.log."
     )
 
 

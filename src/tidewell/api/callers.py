@@ -1,0 +1,66 @@
+"""Who calls: the token of a request, checked, as the dependency of every route that needs one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPBearer
+
+from tidewell import clock
+from tidewell.accounts import repository, tokens
+from tidewell.accounts.repository import PublicKey
+from tidewell.api.services import Node
+from tidewell.errors import Forbidden, Unauthenticated
+
+
+@dataclass(frozen=True)
+class Parent:
+    """A call of a parent account; `account_id` where the token names a sub-account."""
+
+    parent_id: UUID
+    account_id: UUID | None
+    connection_ids: frozenset[UUID] | None
+
+
+@dataclass(frozen=True)
+class Account:
+    """A call for a sub-account's data; `connection_ids` narrows it to these connections."""
+
+    parent_id: UUID
+    account_id: UUID
+    connection_ids: frozenset[UUID] | None
+
+
+# Only for the OpenAPI document: the scheme itself would answer with its own error.
+_bearer = HTTPBearer(auto_error=False, bearerFormat="JWT", scheme_name="token")
+
+
+async def _parent(request: Request, node: Node, _: Annotated[object, Depends(_bearer)]) -> Parent:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if not scheme:
+        raise Unauthenticated
+    if scheme.lower() != "bearer" or not token.strip():
+        raise Unauthenticated("The Authorization header must be: Bearer <JWT>.")
+    async with node.database.transaction() as connection:
+
+        async def keys(parent_id: UUID, kid: str | None) -> Sequence[PublicKey] | None:
+            return await repository.keys_of_parent(connection, parent_id, kid)
+
+        claims = await tokens.verify(token.strip(), keys, clock.now())
+        if claims.account_id is not None and not await repository.is_account_of(
+            connection, claims.account_id, claims.parent_id
+        ):
+            raise Forbidden("The token's sub is not a sub-account of its iss.")
+    return Parent(claims.parent_id, claims.account_id, claims.connection_ids)
+
+
+async def _account(parent: Annotated[Parent, Depends(_parent)]) -> Account:
+    if parent.account_id is None:
+        raise Forbidden("This call needs a token with sub, the id of a sub-account.")
+    return Account(parent.parent_id, parent.account_id, parent.connection_ids)
+
+
+ParentCaller = Annotated[Parent, Depends(_parent)]
+AccountCaller = Annotated[Account, Depends(_account)]

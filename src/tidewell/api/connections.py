@@ -1,0 +1,193 @@
+"""The cache connection (contract §3) and our own calls on connections (§9)."""
+
+from typing import Annotated, Any
+from uuid import UUID, uuid4
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from tidewell import __version__, clock
+from tidewell.api.callers import Account, AccountCaller, ParentCaller
+from tidewell.api.services import Node, Services
+from tidewell.connections import cache, opening, repository, strings
+from tidewell.connections.opening import OpenedConnection
+from tidewell.connections.repository import ConnectionSettings
+from tidewell.errors import NotFound
+from tidewell.sources import registry
+
+router = APIRouter(prefix="/api", tags=["connections"])
+
+ExternalId = Annotated[str, Query(alias="externalId", max_length=256)]
+ConnectionString = Annotated[str, Field(min_length=1, max_length=65_536)]
+
+
+class CacheConnectionBody(BaseModel):
+    """The body of POST /api/job/cacheConnection."""
+
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
+
+    connection_string: ConnectionString
+
+
+class ConnectionBody(BaseModel):
+    """The body that makes or replaces a connection."""
+
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
+
+    name: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]*$")]
+    driver: Annotated[str, Field(min_length=1, max_length=64)]
+    connection_string: ConnectionString
+    external_id: Annotated[str, Field(max_length=256, pattern=r"^[^\x00]*$")] | None = None
+
+
+@router.post("/job/cacheConnection", operation_id="updateCacheConnection")
+async def update_cache_connection(
+    body: CacheConnectionBody, caller: AccountCaller, node: Node
+) -> dict[str, Any]:
+    """Create the account's cache connection, or replace it; it is tested, up or not."""
+    text = body.connection_string
+    tested = await cache.test(text)
+    async with node.database.transaction() as connection:
+        row = await cache.save(
+            connection, node.sealing, caller.account_id, text, tested, clock.now()
+        )
+    return cache.to_wire_connection(row, text)
+
+
+@router.post("/connections", operation_id="createConnection", status_code=201)
+async def create_connection(
+    body: ConnectionBody, caller: AccountCaller, node: Node
+) -> dict[str, Any]:
+    """Make a connection to a source."""
+    connection_id = uuid4()
+    driver = registry.driver(body.driver)
+    values = strings.parse(body.connection_string, driver.keys)
+    settings = _settings(body, driver.name, values, node, connection_id)
+    async with node.database.transaction() as connection:
+        row = await repository.insert(
+            connection, caller.account_id, connection_id, settings, clock.now()
+        )
+    return _to_wire(row, node)
+
+
+@router.put("/connections/{connection_id}", operation_id="updateConnection")
+async def update_connection(
+    connection_id: str, body: ConnectionBody, caller: AccountCaller, node: Node
+) -> dict[str, Any]:
+    """Replace a connection's values; a masked secret keeps the stored one."""
+    key = _id(connection_id)
+    driver = registry.driver(body.driver)
+    values = strings.parse(body.connection_string, driver.keys)
+    async with node.database.transaction() as connection:
+        opened = await _opened(connection, caller, node, key)
+        if opened.driver.name == driver.name:
+            values = strings.unmasked(values, opened.values, driver.keys)
+        settings = _settings(body, driver.name, values, node, key)
+        row = await repository.update(connection, caller.account_id, key, settings, clock.now())
+    return _to_wire(row, node)
+
+
+@router.get("/connections/{connection_id}", operation_id="getConnection")
+async def get_connection(connection_id: str, caller: AccountCaller, node: Node) -> dict[str, Any]:
+    """A connection, its secrets masked."""
+    async with node.database.transaction() as connection:
+        row = await repository.one(
+            connection, caller.account_id, _id(connection_id), caller.connection_ids
+        )
+    return _to_wire(row, node)
+
+
+@router.post("/connections/{connection_id}/test", operation_id="testConnection")
+async def test_connection(connection_id: str, caller: AccountCaller, node: Node) -> dict[str, Any]:
+    """Try a connection: whether its source answers, and if not, why."""
+    key = _id(connection_id)
+    async with node.database.transaction() as connection:
+        opened = await _opened(connection, caller, node, key)
+    error = await opening.test(opened, node.environment)
+    async with node.database.transaction() as connection:
+        await repository.note_test(connection, caller.account_id, key, error)
+    return {"isTested": True} if error is None else {"isTested": False, "testError": error}
+
+
+@router.get("/poweredby/connection/list", operation_id="listConnections")
+async def list_connections(
+    caller: AccountCaller, node: Node, driver: str = "", external_id: ExternalId = ""
+) -> dict[str, Any]:
+    """The account's connections, perhaps only those of a driver or an external id."""
+    async with node.database.transaction() as connection:
+        rows = await repository.listed(
+            connection, caller.account_id, caller.connection_ids, driver, external_id
+        )
+    return {
+        "connections": [
+            {
+                "id": str(row["id"]),
+                "name": row["name"],
+                "dataSource": row["driver"],
+                "lastModified": clock.to_wire(row["modified_at"]),
+                "externalId": row["external_id"],
+                "mcpUrl": "",
+                "status": _status(row),
+            }
+            for row in rows
+        ]
+    }
+
+
+@router.get("/poweredby/sources/list", operation_id="listSources")
+async def list_sources(caller: ParentCaller) -> dict[str, Any]:
+    """The drivers that are installed."""
+    return {"dataSources": [{"dataSource": name} for name in registry.names()]}
+
+
+async def _opened(
+    connection: Any, caller: Account, node: Services, connection_id: UUID
+) -> OpenedConnection:
+    opened = await opening.find(
+        connection, node.sealing, caller.account_id, connection_id, caller.connection_ids
+    )
+    if opened is None:
+        raise NotFound(f"There is no connection {connection_id}.")
+    return opened
+
+
+def _settings(
+    body: ConnectionBody, driver: str, values: dict[str, str], node: Services, row: UUID
+) -> ConnectionSettings:
+    sealed = node.sealing.seal(strings.write(values), row)
+    return ConnectionSettings(body.name, driver, sealed, body.external_id)
+
+
+def _to_wire(row: dict[str, Any], node: Services) -> dict[str, Any]:
+    keys = registry.driver(row["driver"]).keys
+    values = strings.parse(node.sealing.open(row["sealed"], row["id"]), keys)
+    return {
+        "connection": {
+            "id": str(row["id"]),
+            "accountId": str(row["account_id"]),
+            "name": row["name"],
+            "driver": row["driver"],
+            "driverVersion": __version__,
+            "connectionString": strings.write(strings.masked(values, keys)),
+            "connectionType": 0,
+            "externalId": row["external_id"],
+            "created": clock.to_wire(row["created_at"]),
+            "lastModified": clock.to_wire(row["modified_at"]),
+            "isTested": row["is_tested"],
+            "status": _status(row),
+        }
+    }
+
+
+def _status(row: dict[str, Any]) -> str:
+    if row["is_tested"]:
+        return "Authenticated"
+    return "NotAuthenticated" if row["test_error"] else "Conditional"
+
+
+def _id(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise NotFound(f"There is no connection {text[:60]}.") from None

@@ -1,0 +1,119 @@
+"""Every error of the API in one shape (contract §2), with the request's id and no inner detail."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from tidewell.errors import Detail, InvalidRequest, TidewellError
+
+RETRY_SECONDS = 5
+_CODES = {
+    400: "INVALID_REQUEST",
+    401: "UNAUTHENTICATED",
+    403: "FORBIDDEN",
+    404: "NOT_FOUND",
+    405: "METHOD_NOT_ALLOWED",
+    409: "CONFLICT",
+    413: "PAYLOAD_TOO_LARGE",
+    415: "UNSUPPORTED_MEDIA_TYPE",
+    429: "TOO_MANY_REQUESTS",
+    503: "UNAVAILABLE",
+}
+_MESSAGES = {
+    404: "There is no such path; /docs lists them all.",
+    405: "This path does not take this method; /docs lists what it takes.",
+}
+
+log = structlog.get_logger()
+
+
+def error_body(
+    code: str, message: str, request_id: str, details: Sequence[Detail] = ()
+) -> dict[str, Any]:
+    """The body of an error."""
+    error: dict[str, Any] = {"code": code, "message": message}
+    if details:
+        error["details"] = [{"field": one.field, "message": one.message} for one in details]
+    return {"error": error | {"requestId": request_id}}
+
+
+def invalid_fields(errors: Sequence[Mapping[str, Any]], prefix: str = "") -> InvalidRequest:
+    """What pydantic found, as one error that names each field by its path in the body."""
+    details = []
+    for error in errors:
+        path = [str(part) for part in error["loc"] if part not in ("body", "query", "path")]
+        if error["type"] == "json_invalid":
+            return InvalidRequest("The body is not JSON.")
+        field = ".".join([prefix, *path] if prefix else path) or "body"
+        details.append(Detail(field, _reason(error)))
+    message = "; ".join(f"{one.field}: {one.message}" for one in details[:5])
+    return InvalidRequest(message or None, details=details)
+
+
+def _reason(error: Mapping[str, Any]) -> str:
+    match error["type"]:
+        case "missing":
+            return "is missing"
+        case "extra_forbidden":
+            return "is not a known field"
+        case _:
+            text = str(error["msg"]).removeprefix("Value error, ").removeprefix("Input ")
+            return text[:300]
+
+
+def handle_errors(app: FastAPI) -> None:
+    """Answer every error of the application in the contract's shape."""
+    app.add_exception_handler(TidewellError, _tidewell_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(HTTPException, _http_error)
+
+
+def _answer(
+    request: Request,
+    status: int,
+    code: str,
+    message: str,
+    details: Sequence[Detail] = (),
+) -> JSONResponse:
+    headers = {}
+    if status in (429, 503):
+        headers["Retry-After"] = str(RETRY_SECONDS)
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    return JSONResponse(
+        error_body(code, message, request.state.request_id, details), status, headers
+    )
+
+
+def _tidewell_error(request: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, TidewellError):
+        raise error
+    if error.status >= 500:
+        log.warning("request_failed", code=error.code, exc_info=error)
+    message = error.message
+    if error.status == 500:
+        message = (
+            "Something went wrong inside Tidewell; the server's log has more under this request id."
+        )
+    return _answer(request, error.status, error.code, message, error.details)
+
+
+def _validation_error(request: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, RequestValidationError):
+        raise error
+    return _tidewell_error(request, invalid_fields(error.errors()))
+
+
+def _http_error(request: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, HTTPException):
+        raise error
+    code = _CODES.get(error.status_code, "INVALID_REQUEST")
+    message = _MESSAGES.get(error.status_code, str(error.detail))
+    answer = _answer(request, error.status_code, code, message)
+    answer.headers.update(error.headers or {})
+    return answer

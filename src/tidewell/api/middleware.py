@@ -1,0 +1,120 @@
+"""Around every request: an id, a limit on the body, a line in the log, and no error that leaks."""
+
+import re
+import time
+from uuid import uuid4
+
+import orjson
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from tidewell.api.errors import error_body
+from tidewell.errors import PayloadTooLarge, TidewellError
+
+LARGEST_BODY = 1 << 20
+_SANE_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+_WITH_BODY = {"POST", "PUT", "PATCH"}
+
+log = structlog.get_logger()
+
+
+class Around:
+    """The outermost layer; inside it nothing can fail without an answer in the right shape."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        given = headers.get("x-request-id", "")
+        request_id = given if _SANE_ID.fullmatch(given) else str(uuid4())
+        scope.setdefault("state", {})["request_id"] = request_id
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        exchange = _Exchange(receive, send, request_id)
+        began = time.perf_counter()
+        try:
+            refusal = _refusal(scope, headers)
+            if refusal is None:
+                await self._app(scope, exchange.receive, exchange.send)
+            else:
+                await exchange.refuse(*refusal)
+        except PayloadTooLarge as error:
+            await exchange.refuse(413, error.code, error.message)
+        except Exception as error:
+            log.exception("request_broke", kind=type(error).__name__)
+            await exchange.refuse(500, TidewellError.code, TidewellError().message)
+        finally:
+            log.info(
+                "request",
+                method=scope["method"],
+                path=scope["path"],
+                status=exchange.status,
+                ms=round((time.perf_counter() - began) * 1000, 1),
+            )
+
+
+class _Exchange:
+    """One request's messages: counts what comes, and marks what goes."""
+
+    def __init__(self, receive: Receive, send: Send, request_id: str) -> None:
+        self._receive = receive
+        self._send = send
+        self._request_id = request_id
+        self._received = 0
+        self.status = 0
+
+    async def receive(self) -> Message:
+        """The next part of the request. Raises PayloadTooLarge past the limit."""
+        message = await self._receive()
+        self._received += len(message.get("body", b""))
+        if self._received > LARGEST_BODY:
+            raise PayloadTooLarge
+        return message
+
+    async def send(self, message: Message) -> None:
+        """The next part of the answer."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = MutableHeaders(raw=message["headers"])
+            headers["x-request-id"] = self._request_id
+            headers["x-content-type-options"] = "nosniff"
+            headers.setdefault("cache-control", "no-store")
+        await self._send(message)
+
+    async def refuse(self, status: int, code: str, message: str) -> None:
+        """Answer with an error, unless an answer has begun."""
+        if self.status:
+            return
+        body = orjson.dumps(error_body(code, message, self._request_id))
+        await self.send(
+            {
+                "type": "http.response.start",
+                "status": status,
+                "headers": [
+                    (b"content-type", b"application/json"),
+                    (b"content-length", str(len(body)).encode()),
+                    # What is left of the request's body is not read.
+                    (b"connection", b"close"),
+                ],
+            }
+        )
+        await self._send({"type": "http.response.body", "body": body})
+
+
+def _refusal(scope: Scope, headers: Headers) -> tuple[int, str, str] | None:
+    """Why a request is refused before anything looks at it."""
+    length = headers.get("content-length", "")
+    if length.isdigit() and int(length) > LARGEST_BODY:
+        return 413, PayloadTooLarge.code, PayloadTooLarge().message
+    has_body = length not in ("", "0") or "transfer-encoding" in headers
+    if scope["method"] in _WITH_BODY and has_body:
+        kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind and kind != "application/json" and not kind.endswith("+json"):
+            return 415, "UNSUPPORTED_MEDIA_TYPE", "Send the body as application/json."
+    return None

@@ -1,0 +1,39 @@
+"""What the routes work with: the open parts of the node, kept on the application."""
+
+from typing import Annotated, Protocol
+
+from fastapi import Depends, Request
+
+from tidewell.connections.sealing import SealingBox
+from tidewell.runs.queue import Queue
+from tidewell.settings import Settings
+from tidewell.sources.protocol import Environment
+from tidewell.state.database import Database
+
+
+class Services(Protocol):
+    """The parts of a node that a request may use."""
+
+    @property
+    def settings(self) -> Settings: ...
+
+    @property
+    def database(self) -> Database: ...
+
+    @property
+    def queue(self) -> Queue: ...
+
+    @property
+    def sealing(self) -> SealingBox: ...
+
+    @property
+    def environment(self) -> Environment: ...
+
+
+def services(request: Request) -> Services:
+    """The node of the application that serves this request."""
+    node: Services = request.app.state.services
+    return node
+
+
+Node = Annotated[Services, Depends(services)]
