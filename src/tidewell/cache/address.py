@@ -1,0 +1,216 @@
+"""The address of a customer's PostgreSQL, how to connect to it, and its errors in plain words."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from tidewell.errors import (
+    CacheConflict,
+    CacheError,
+    CacheRefused,
+    CacheUnavailable,
+    ValueDoesNotFit,
+)
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+# What each attempt to talk to a cache agrees on; a customer's server default must not change how
+# values are read or compared.
+_SESSION = {
+    "timezone": "UTC",
+    "datestyle": "ISO",
+    "intervalstyle": "postgres",
+    "standard_conforming_strings": "on",
+    "search_path": "pg_catalog",
+    "lock_timeout": "60s",
+    "statement_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+    # Sorted staging tables and hash joins of a load are few and large.
+    "work_mem": "64MB",
+    "temp_buffers": "32MB",
+}
+
+
+@dataclass(frozen=True)
+class CacheAddress:
+    """Where a cache is and who we are there; `connect_timeout` in seconds.
+
+    `ssl_root_cert` is the certificate itself (PEM), never a path: a path would name a file of
+    this machine.
+    """
+
+    host: str
+    port: int
+    user: str
+    database: str
+    password: str = field(default="", repr=False)
+    sslmode: str = "prefer"
+    ssl_root_cert: str | None = None
+    connect_timeout: int = 10
+
+
+def connect(address: CacheAddress, application_name: str = "tidewell") -> Connection:
+    """Open a connection. Raises a CacheError that says in plain words why it cannot."""
+    try:
+        with _certificate(address.ssl_root_cert) as sslrootcert:
+            connection = psycopg.connect(
+                host=address.host,
+                port=address.port,
+                user=address.user,
+                password=address.password,
+                dbname=address.database,
+                sslmode=address.sslmode,
+                connect_timeout=address.connect_timeout,
+                application_name=application_name,
+                # Nothing of this machine's own user takes part: no password file, no key.
+                passfile=os.devnull,
+                gssencmode="disable",
+                keepalives_idle=30,
+                keepalives_interval=10,
+                keepalives_count=3,
+                tcp_user_timeout=60_000,
+                sslrootcert=sslrootcert,
+            )
+    except psycopg.Error as error:
+        raise explained(error, address) from error
+    try:
+        _configure(connection)
+    except psycopg.Error as error:
+        connection.close()
+        raise explained(error, address) from error
+    return connection
+
+
+def test_address(address: CacheAddress, timeout_seconds: float) -> None:
+    """Prove that the address works and that tables can be made there. Raises CacheError."""
+    seconds = max(2, int(min(address.connect_timeout, timeout_seconds)))
+    with connect(replace(address, connect_timeout=seconds), "tidewell test") as connection:
+        row = connection.execute(
+            "SELECT has_database_privilege(current_database(), 'CREATE'), "
+            "pg_is_in_recovery(), current_setting('server_version_num')::int"
+        ).fetchone()
+    may_create, is_standby, version = row or (False, False, 0)
+    if is_standby:
+        raise CacheRefused("This server is a read-only standby: name the primary server.")
+    if version < 130_000:
+        raise CacheRefused("This PostgreSQL is older than 13: use a newer one.")
+    if not may_create:
+        raise CacheRefused(
+            f"The user {address.user} may not make schemas in the database {address.database}: "
+            f'GRANT CREATE ON DATABASE "{address.database}" TO "{address.user}".'
+        )
+
+
+def explained(error: psycopg.Error, address: CacheAddress | None = None) -> CacheError:
+    """A PostgreSQL error as ours, in words that a person can act on."""
+    state = error.sqlstate
+    said = _said(error)
+    if state is None:
+        return _connection_error(said, address)
+    kind = state[:2]
+    if state == "28P01" or kind == "28":
+        return CacheRefused(f"The cache does not accept the user or the password: {said}")
+    if state == "3D000":
+        return CacheRefused(f"The cache has no such database: {said}")
+    if state in {"42501", "25006"}:
+        return CacheRefused(f"The cache's user lacks a privilege: {said}")
+    if state == "57014":
+        return CacheUnavailable("The cache's server cancelled the statement.")
+    if state == "55P03":
+        return CacheUnavailable(
+            "The cached table stayed locked by someone else for 60 s: end the transaction that "
+            "holds it, or wait for the next run."
+        )
+    if kind in {"08", "40", "53", "57", "58"}:
+        return CacheUnavailable(f"The cache cannot do it now: {said}")
+    if kind in {"22", "23"} or state in {"54000", "0A000"}:
+        return ValueDoesNotFit(f"The cache refuses a value: {said}{_where(error)}")
+    if state in {"42P07", "2BP01"}:
+        return CacheConflict(f"Something in the cache stands in the way: {said}")
+    return CacheError(f"The cache reports an error ({state}): {said}{_where(error)}")
+
+
+def _connection_error(said: str, address: CacheAddress | None) -> CacheError:
+    where = f"{address.host}:{address.port}" if address else "the cache"
+    known: list[tuple[tuple[str, ...], CacheError]] = [
+        (
+            ("password authentication failed", "no password supplied", "no pg_hba.conf entry"),
+            CacheRefused(f"{where} does not accept the user or the password."),
+        ),
+        (
+            ("role ",),
+            CacheRefused(f"{where} does not know the user {address.user if address else ''}."),
+        ),
+        (
+            ('database "',),
+            CacheRefused(f"{where} has no database {address.database if address else ''}."),
+        ),
+        (
+            ("could not translate host name", "Name or service not known", "resolve host"),
+            CacheUnavailable(f"The host of {where} is not found: check Server."),
+        ),
+        (
+            ("Connection refused",),
+            CacheUnavailable(
+                f"{where} refuses the connection: check Server and Port, and that "
+                "PostgreSQL listens there."
+            ),
+        ),
+        (
+            ("timeout expired", "timed out"),
+            CacheUnavailable(f"{where} does not answer: check Server, Port and the firewall."),
+        ),
+        (
+            ("does not support SSL", "certificate", "SSL"),
+            CacheUnavailable(f"TLS with {where} fails: {said}"),
+        ),
+    ]
+    for marks, explanation in known:
+        if any(mark in said for mark in marks):
+            return explanation
+    return CacheUnavailable(f"The connection to {where} was lost or refused: {said}")
+
+
+def _said(error: psycopg.Error) -> str:
+    text = error.diag.message_primary or str(error)
+    return " ".join(text.split())[:500]
+
+
+def _where(error: psycopg.Error) -> str:
+    """The column, where the server names one: `COPY t, line 3, column price`."""
+    context = error.diag.context or ""
+    parts = [part for part in context.splitlines()[:1] if "column" in part]
+    return f" ({parts[0][:200]})" if parts else ""
+
+
+def _configure(connection: Connection) -> None:
+    for name, value in _SESSION.items():
+        connection.execute("SELECT set_config(%s, %s, false)", (name, value))
+    # From PostgreSQL 14 on a server notices in the middle of a statement that we are gone.
+    if connection.info.server_version >= 140_000:
+        connection.execute("SELECT set_config('client_connection_check_interval', '5s', false)")
+    connection.commit()
+
+
+@contextmanager
+def _certificate(pem: str | None) -> Iterator[str | None]:
+    """A certificate as the file that libpq wants, for as long as connecting takes."""
+    if not pem:
+        yield None
+        return
+    if "-----BEGIN CERTIFICATE-----" not in pem:
+        raise CacheRefused("SSLServerCert must be the certificate itself, in PEM.")
+    descriptor, name = tempfile.mkstemp(suffix=".pem")
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(pem)
+        yield name
+    finally:
+        with suppress(OSError):
+            Path(name).unlink()

@@ -1,0 +1,91 @@
+-- What Tidewell keeps in a customer's database: one row a cached table, in the schema `tidewell`.
+-- Whoever may write here may change the cached tables too: it is the customer's own database.
+
+-- name: lock_creation
+-- One session at a time makes the bookkeeping or a schema: IF NOT EXISTS alone can collide.
+SELECT pg_advisory_xact_lock(7205759403792794);
+
+-- name: has_bookkeeping
+-- Whether the table below stands.
+SELECT to_regclass('tidewell.cached_table') IS NOT NULL;
+
+-- name: make_bookkeeping
+-- `attempt` is the fence: the newest attempt that has begun. The place and what follows are those
+-- of the last committed load; they are NULL before the first.
+CREATE SCHEMA IF NOT EXISTS tidewell;
+CREATE TABLE IF NOT EXISTS tidewell.cached_table (
+    job_id uuid PRIMARY KEY,
+    attempt bigint NOT NULL,
+    cache_schema text,
+    cache_table text,
+    made_schema boolean NOT NULL DEFAULT false,
+    run_id uuid,
+    committed_at timestamptz,
+    watermark text,
+    time_column text,
+    merge_key text[],
+    columns text[],
+    loads_since_full integer NOT NULL DEFAULT 0,
+    receipt jsonb,
+    UNIQUE (cache_schema, cache_table)
+);
+COMMENT ON SCHEMA tidewell IS 'Bookkeeping of Tidewell: which jobs keep which tables of this database, and how far they have read.';
+
+-- name: register
+-- An attempt takes over, unless a newer one has.
+INSERT INTO tidewell.cached_table AS cached (job_id, attempt)
+VALUES (%(job_id)s, %(attempt)s)
+    ON CONFLICT (job_id) DO UPDATE SET attempt = excluded.attempt
+ WHERE cached.attempt <= excluded.attempt
+RETURNING cache_schema, cache_table, run_id, watermark, time_column, merge_key, loads_since_full,
+          receipt;
+
+-- name: end_older
+-- Older attempts of this job that are still at work here (a worker that was cut off) are ended.
+SELECT pg_terminate_backend(pid)
+  FROM pg_stat_activity
+ WHERE application_name = current_setting('application_name')
+   AND usename = current_user
+   AND datname = current_database()
+   AND pid <> pg_backend_pid();
+
+-- name: owner
+-- Which other job keeps a table at this place.
+SELECT job_id
+  FROM tidewell.cached_table
+ WHERE cache_schema = %(schema)s AND cache_table = %(table)s AND job_id <> %(job_id)s;
+
+-- name: hold
+-- Hold the fence until the end of the transaction.
+SELECT attempt, cache_schema, cache_table, merge_key, columns
+  FROM tidewell.cached_table
+ WHERE job_id = %(job_id)s
+   FOR UPDATE;
+
+-- name: commit_load
+-- What a load did, written with its rows.
+UPDATE tidewell.cached_table
+   SET cache_schema = %(schema)s, cache_table = %(table)s,
+       made_schema = CASE WHEN cache_schema IS NOT DISTINCT FROM %(schema)s
+                          THEN made_schema OR %(made_schema)s ELSE %(made_schema)s END,
+       run_id = %(run_id)s, committed_at = clock_timestamp(),
+       watermark = %(watermark)s, time_column = %(time_column)s, merge_key = %(key)s, columns = %(columns)s,
+       loads_since_full = CASE WHEN %(mode)s = 'full' THEN 0 ELSE loads_since_full + 1 END,
+       receipt = %(receipt)s
+ WHERE job_id = %(job_id)s AND attempt = %(attempt)s;
+
+-- name: committed_run
+-- Whether this run has committed: asked when the answer to COMMIT was lost.
+SELECT run_id = %(run_id)s FROM tidewell.cached_table WHERE job_id = %(job_id)s;
+
+-- name: forget
+-- The job is gone; its place is given back.
+DELETE FROM tidewell.cached_table
+ WHERE job_id = %(job_id)s
+RETURNING cache_schema, cache_table, made_schema;
+
+-- name: schema_in_use
+-- Whether anything still stands in a schema.
+SELECT EXISTS (SELECT FROM pg_class WHERE relnamespace = to_regnamespace(quote_ident(%(schema)s)))
+    OR EXISTS (SELECT FROM pg_proc WHERE pronamespace = to_regnamespace(quote_ident(%(schema)s)))
+    OR EXISTS (SELECT FROM tidewell.cached_table WHERE cache_schema = %(schema)s);

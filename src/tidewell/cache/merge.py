@@ -1,0 +1,152 @@
+"""Bring a cached table to what stands in its staging table, writing only the difference."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from psycopg import sql
+
+from tidewell.cache.address import Connection
+from tidewell.cache.shape import declared, identifiers
+from tidewell.errors import ValueDoesNotFit
+from tidewell.state.statements import statements
+
+_SQL = statements("tidewell.cache", "merge.sql")
+_TABLE_SQL = statements("tidewell.cache", "table.sql")
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Rows that were written."""
+
+    inserted: int = 0
+    updated: int = 0
+    deleted: int = 0
+
+
+class Merge:
+    """The statements between one staging table and one cached table.
+
+    `types` are the cached columns that a load writes, with their types there; those that are not
+    in `staged` were dropped by the source and become NULL.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        table: sql.Identifier,
+        staging: sql.Identifier,
+        types: dict[str, str],
+        staged: Sequence[str],
+        key: Sequence[str],
+    ) -> None:
+        self._connection = connection
+        self._types = types
+        self._staged = frozenset(staged)
+        self._key = tuple(key)
+        self._parts = {
+            "table": table,
+            "staging": staging,
+            "marks": sql.Identifier("tidewell_marks"),
+            "staged_marks": sql.Identifier("tidewell_staged_marks"),
+            "columns": identifiers(list(types)),
+            "values": sql.SQL(", ").join(self._value(name) for name in types),
+            "cached_values": sql.SQL(", ").join(_cached(name) for name in types),
+            "key": identifiers(self._key),
+        }
+
+    def by_key(self, *, delete: bool) -> Counts:
+        """Merge rows of the same key; `delete` removes what the staging table lacks."""
+        deleted = 0
+        if delete:
+            deleted = self._run("delete_gone", same_key=self._same_key())
+        rest = [name for name in self._types if name not in self._key]
+        if not rest:
+            return Counts(self._run("upsert_keys_only"), 0, deleted)
+        statement = self._composed(
+            "upsert",
+            same_key=self._same_key(),
+            differs=sql.SQL("ROW({}) IS DISTINCT FROM ROW({})").format(
+                sql.SQL(", ").join(_cached(name) for name in rest),
+                sql.SQL(", ").join(self._value(name) for name in rest),
+            ),
+            assignments=sql.SQL(", ").join(
+                sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name in rest
+            ),
+        )
+        inserted, updated = self._connection.execute(statement).fetchone() or (0, 0)
+        return Counts(inserted, updated, deleted)
+
+    def as_multiset(self) -> Counts:
+        """Pair equal rows, delete what is left over in the cache, insert what it lacks."""
+        self._run("mark_cached")
+        self._run("mark_staged")
+        for marks in ("marks", "staged_marks"):
+            self._connection.execute(
+                sql.SQL(_TABLE_SQL["analyze"]).format(table=self._parts[marks])
+            )
+        deleted = self._run("delete_unpaired")
+        return Counts(self._run("insert_unpaired"), 0, deleted)
+
+    def _run(self, name: str, **parts: sql.Composable) -> int:
+        return self._connection.execute(self._composed(name, **parts)).rowcount
+
+    def _composed(self, name: str, **parts: sql.Composable) -> sql.Composed:
+        return sql.SQL(_SQL[name]).format(**self._parts, **parts)
+
+    def _value(self, name: str) -> sql.Composed:
+        if name not in self._staged:
+            return sql.SQL("NULL::{}").format(declared(self._types[name]))
+        return sql.SQL("staged.{}::{}").format(sql.Identifier(name), declared(self._types[name]))
+
+    def _same_key(self) -> sql.Composed:
+        return sql.SQL(" AND ").join(
+            sql.SQL("{} = {}").format(_cached(name), self._value(name)) for name in self._key
+        )
+
+
+def make_keys_unique(
+    connection: Connection, table: sql.Identifier, key: Sequence[str], time_column: str | None
+) -> str | None:
+    """See to it that each key stands once among the rows that were read.
+
+    A source that changes while it is read can give a row twice; the newer one is kept. Returns a
+    note about it, or None when there was nothing to do.
+
+    Raises:
+        ValueDoesNotFit: a row has no key, or rows of one key cannot be told apart by age.
+    """
+    parts = {"staging": table, "key": identifiers(key)}
+    nulls = connection.execute(
+        sql.SQL(_SQL["null_keys"]).format(
+            **parts,
+            any_key_is_null=sql.SQL(" OR ").join(
+                sql.SQL("{} IS NULL").format(sql.Identifier(name)) for name in key
+            ),
+        )
+    ).fetchone()
+    if nulls and nulls[0]:
+        raise ValueDoesNotFit(
+            f"{nulls[0]} rows have no value in the merge key ({', '.join(key)}), so they cannot be "
+            "told apart: choose mergeKeys that every row has."
+        )
+    repeated, example = connection.execute(
+        sql.SQL(_SQL["repeated_keys"]).format(**parts)
+    ).fetchone() or (0, "")
+    if not repeated:
+        return None
+    if time_column is None:
+        raise ValueDoesNotFit(
+            f"{repeated} values of the merge key ({', '.join(key)}) come more than once, for "
+            f"example {example}: rows would be lost. Choose mergeKeys that tell rows apart, or "
+            "give a timeCheckColumn so that the newest row of each key is kept."
+        )
+    order = sql.SQL("{} DESC NULLS LAST,").format(sql.Identifier(time_column))
+    dropped = connection.execute(sql.SQL(_SQL["keep_newest"]).format(**parts, order=order)).rowcount
+    return (
+        f"{repeated} keys came more than once, for example {example}; the newest row of each was "
+        f"kept, {dropped} older ones were not."
+    )
+
+
+def _cached(name: str) -> sql.Composed:
+    return sql.SQL("cached.{}").format(sql.Identifier(name))

@@ -1,0 +1,103 @@
+-- Making and changing cached tables. Identifiers and lists are put in by psycopg.sql.
+
+-- name: schema_exists
+SELECT to_regnamespace(quote_ident(%(schema)s)) IS NOT NULL;
+
+-- name: make_schema
+CREATE SCHEMA {schema};
+
+-- name: relation_kind
+-- What stands at a place: r a table, p a partitioned one, v a view, …; no row: nothing.
+SELECT class.relkind::text
+  FROM pg_class AS class
+  JOIN pg_namespace AS namespace ON namespace.oid = class.relnamespace
+ WHERE namespace.nspname = %(schema)s AND class.relname = %(table)s;
+
+-- name: columns
+-- The columns of a table with their declared types, in order.
+SELECT attribute.attname, format_type(attribute.atttypid, attribute.atttypmod),
+       attribute.attgenerated <> '' OR attribute.attidentity = 'a' AS generated
+  FROM pg_attribute AS attribute
+  JOIN pg_class AS class ON class.oid = attribute.attrelid
+  JOIN pg_namespace AS namespace ON namespace.oid = class.relnamespace
+ WHERE namespace.nspname = %(schema)s AND class.relname = %(table)s
+   AND attribute.attnum > 0 AND NOT attribute.attisdropped
+ ORDER BY attribute.attnum;
+
+-- name: unique_keys
+-- The columns of each unique index that ON CONFLICT can use.
+SELECT array_agg(attribute.attname ORDER BY attribute.attname)
+  FROM pg_index AS index
+  JOIN pg_class AS class ON class.oid = index.indrelid
+  JOIN pg_namespace AS namespace ON namespace.oid = class.relnamespace
+  JOIN pg_attribute AS attribute
+    ON attribute.attrelid = class.oid AND attribute.attnum = ANY (index.indkey)
+ WHERE namespace.nspname = %(schema)s AND class.relname = %(table)s
+   AND index.indisunique AND index.indisvalid AND index.indimmediate
+   AND index.indpred IS NULL AND index.indexprs IS NULL
+   AND index.indnkeyatts = index.indnatts
+ GROUP BY index.indexrelid;
+
+-- name: make_table
+CREATE TABLE {table} ({definitions});
+
+-- name: make_staging
+-- Beside the cached table, seen by this session only, gone with it.
+CREATE TEMPORARY TABLE {staging} ({definitions}) ON COMMIT DROP;
+
+-- name: copy
+COPY {table} ({columns}) FROM STDIN WITH (FORMAT binary);
+
+-- name: copy_frozen
+-- Into a table of this same transaction: its rows need no later freezing.
+COPY {table} ({columns}) FROM STDIN WITH (FORMAT binary, FREEZE);
+
+-- name: analyze
+ANALYZE {table};
+
+-- name: count
+SELECT count(*) FROM {table};
+
+-- name: add_key
+ALTER TABLE {table} ADD PRIMARY KEY ({key});
+
+-- name: add_unique
+-- For a table that got its key later: a primary key of its owner may stand already.
+CREATE UNIQUE INDEX ON {table} ({key});
+
+-- name: primary_key
+-- The primary key of a table and its columns.
+SELECT constraint_row.conname, array_agg(attribute.attname ORDER BY attribute.attname)
+  FROM pg_constraint AS constraint_row
+  JOIN pg_attribute AS attribute
+    ON attribute.attrelid = constraint_row.conrelid
+   AND attribute.attnum = ANY (constraint_row.conkey)
+  JOIN pg_class AS class ON class.oid = constraint_row.conrelid
+  JOIN pg_namespace AS namespace ON namespace.oid = class.relnamespace
+ WHERE namespace.nspname = %(schema)s AND class.relname = %(table)s
+   AND constraint_row.contype = 'p'
+ GROUP BY constraint_row.conname;
+
+-- name: drop_constraint
+ALTER TABLE {table} DROP CONSTRAINT {constraint};
+
+-- name: drop_not_null
+ALTER TABLE {table} ALTER COLUMN {column} DROP NOT NULL;
+
+-- name: add_column
+ALTER TABLE {table} ADD COLUMN {column} {type};
+
+-- name: change_type
+ALTER TABLE {table} ALTER COLUMN {column} TYPE {type} USING {column}::{type};
+
+-- name: comment_table
+COMMENT ON TABLE {table} IS {text};
+
+-- name: comment_column
+COMMENT ON COLUMN {table}.{column} IS {text};
+
+-- name: drop_table
+DROP TABLE IF EXISTS {table} CASCADE;
+
+-- name: drop_schema
+DROP SCHEMA IF EXISTS {schema};

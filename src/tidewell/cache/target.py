@@ -1,0 +1,249 @@
+"""The target of a load: one session on a customer's PostgreSQL, under the fence of its attempt."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, replace
+from typing import Any, Self
+from uuid import UUID
+
+import psycopg
+from psycopg import sql
+from psycopg.types.json import Jsonb
+
+from tidewell.cache import shape
+from tidewell.cache.address import CacheAddress, Connection, connect, explained
+from tidewell.cache.load import Batches, Load, Trace
+from tidewell.cache.plan import Fence, LoadPlan, Place, Receipt, Standing
+from tidewell.errors import CacheConflict, CacheError, CacheUnavailable, FencedOut, Stopped
+from tidewell.state.statements import statements
+
+_SQL = statements("tidewell.cache", "table.sql")
+_BOOKS = statements("tidewell.cache", "bookkeeping.sql")
+_CANCEL_SECONDS = 1.0
+_TABLES = ("r", "p")
+
+
+class CacheTarget:
+    """Loads one cached table. Not shared between threads, except for `cancel`."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        address: CacheAddress,
+        fence: Fence,
+        place: Place,
+        trace: Trace,
+    ) -> None:
+        self._connection = connection
+        self._address = address
+        self._fence = fence
+        self._place = place
+        self._trace = trace
+        self._cancelled = threading.Event()
+
+    @classmethod
+    def connect(cls, address: CacheAddress, fence: Fence, place: Place, *, trace: Trace) -> Self:
+        """Open the session. Raises CacheError."""
+        connection = connect(address, _application_name(fence.job_id))
+        return cls(connection, address, fence, place, trace)
+
+    @property
+    def backend_pid(self) -> int:
+        """The server's process for this session."""
+        return self._connection.info.backend_pid
+
+    def cancel(self) -> None:
+        """End what the server does for us, from another thread; the load then raises Stopped."""
+        self._cancelled.set()
+        with suppress(psycopg.Error, OSError):
+            self._connection.cancel_safe(timeout=_CANCEL_SECONDS)
+
+    def close(self) -> None:
+        """Close the session; what was not committed is gone."""
+        self._connection.close()
+
+    def standing(self) -> Standing:
+        """Take over the fence, end older attempts, and tell what the last load left.
+
+        Raises:
+            FencedOut: a newer attempt has taken over.
+            CacheConflict: another job, or a table that Tidewell did not make, is in the place.
+        """
+        with self._errors():
+            self._make_bookkeeping()
+            row = self._connection.execute(
+                _BOOKS["register"],
+                {"job_id": self._fence.job_id, "attempt": self._fence.attempt},
+            ).fetchone()
+            if row is None:
+                raise FencedOut
+            self._connection.commit()
+            self._connection.execute(_BOOKS["end_older"])
+            schema, table, run_id, watermark, time_column, key, loads, receipt = row
+            kind = shape.relation_kind(self._connection, self._place)
+            self._check_place(kind, ours=(schema, table) == (self._place.schema, self._place.table))
+            self._connection.commit()
+        if run_id == self._fence.run_id:
+            return Standing(exists=True, committed=_receipt(receipt))
+        if kind is None or (schema, table) != (self._place.schema, self._place.table):
+            return Standing()
+        return Standing(
+            exists=True,
+            watermark=watermark,
+            time_column=time_column,
+            key=tuple(key or ()),
+            loads_since_full=loads,
+        )
+
+    def load(
+        self,
+        plan: LoadPlan,
+        batches: Batches,
+        *,
+        watermark: Callable[[], str | None],
+        progress: Callable[[int, int], None],
+    ) -> Receipt:
+        """Load the batches in one transaction: rows, watermark and counts, or nothing.
+
+        `watermark` is asked once, when all batches have been read; `progress` is told rows and
+        bytes. Raises a CacheError, FencedOut or Stopped; the cached table is then as it was.
+        """
+        load = Load(self._connection, self._fence, self._place, self._trace, plan, progress)
+        with self._errors():
+            receipt = load.run(batches)
+            receipt = replace(receipt, watermark=watermark())
+            self._note_commit(plan, receipt, load)
+            self._commit()
+        return receipt
+
+    def _make_bookkeeping(self) -> None:
+        row = self._connection.execute(_BOOKS["has_bookkeeping"]).fetchone()
+        if row and not row[0]:
+            self._connection.execute(_BOOKS["lock_creation"])
+            self._connection.execute(_BOOKS["make_bookkeeping"])
+            self._connection.commit()
+
+    def _check_place(self, kind: str | None, *, ours: bool) -> None:
+        owner = self._connection.execute(
+            _BOOKS["owner"],
+            {
+                "schema": self._place.schema,
+                "table": self._place.table,
+                "job_id": self._fence.job_id,
+            },
+        ).fetchone()
+        where = f"{self._place.schema}.{self._place.table}"
+        if owner:
+            raise CacheConflict(
+                f"The table {where} of the cache belongs to the job {owner[0]}: give cacheSchema "
+                "or cacheTable to put this job's table elsewhere."
+            )
+        if kind is not None and (not ours or kind not in _TABLES):
+            raise CacheConflict(
+                f"Something that Tidewell did not make stands at {where} of the cache: rename it, "
+                "or give cacheSchema or cacheTable to put this job's table elsewhere."
+            )
+
+    def _note_commit(self, plan: LoadPlan, receipt: Receipt, load: Load) -> None:
+        held = self._connection.execute(_BOOKS["hold"], {"job_id": self._fence.job_id}).fetchone()
+        if held is None or held[0] != self._fence.attempt:
+            raise FencedOut
+        old = Place(held[1], held[2]) if held[1] else None
+        if old and old != self._place:
+            self._connection.execute(
+                sql.SQL(_SQL["drop_table"]).format(table=sql.Identifier(old.schema, old.table))
+            )
+        self._connection.execute(
+            _BOOKS["commit_load"],
+            {
+                "job_id": self._fence.job_id,
+                "attempt": self._fence.attempt,
+                "run_id": self._fence.run_id,
+                "schema": self._place.schema,
+                "table": self._place.table,
+                "made_schema": load.made_schema,
+                "watermark": receipt.watermark,
+                "time_column": plan.time_column,
+                "key": list(plan.key),
+                "columns": [column.name for column in load.columns.values()],
+                "mode": plan.mode,
+                "receipt": Jsonb(asdict(receipt)),
+            },
+        )
+
+    def _commit(self) -> None:
+        """Commit; when the answer is lost, ask the server what happened."""
+        try:
+            self._connection.commit()
+        except psycopg.OperationalError as error:
+            if self._cancelled.is_set() or not self._connection.closed:
+                raise
+            self._trace(1, "The connection was lost at the commit; asking the cache what happened.")
+            if not self._has_committed():
+                raise CacheUnavailable(
+                    "The connection to the cache was lost before the commit; nothing was written."
+                ) from error
+
+    def _has_committed(self) -> bool:
+        with connect(self._address, _application_name(self._fence.job_id)) as again:
+            # The lost session may still hold the fence: waiting for it tells how it ended.
+            again.execute(_BOOKS["hold"], {"job_id": self._fence.job_id})
+            row = again.execute(
+                _BOOKS["committed_run"],
+                {"job_id": self._fence.job_id, "run_id": self._fence.run_id},
+            ).fetchone()
+        return bool(row and row[0])
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except psycopg.Error as error:
+            if self._cancelled.is_set():
+                raise Stopped from error
+            if isinstance(error, psycopg.errors.AdminShutdown) and self._is_fenced_out():
+                raise FencedOut from error
+            raise explained(error, self._address) from error
+
+    def _is_fenced_out(self) -> bool:
+        with suppress(CacheError, psycopg.Error), connect(self._address) as again:
+            row = again.execute(_BOOKS["hold"], {"job_id": self._fence.job_id}).fetchone()
+            return row is None or row[0] > self._fence.attempt
+        return False
+
+
+def drop_cached_table(address: CacheAddress, job_id: UUID) -> None:
+    """Drop what a job keeps in a cache, with its schema when nothing else stands there.
+
+    Raises CacheError; nothing is dropped then.
+    """
+    with connect(address, _application_name(job_id)) as connection:
+        try:
+            row = connection.execute(_BOOKS["has_bookkeeping"]).fetchone()
+            if not row or not row[0]:
+                return
+            connection.execute(_BOOKS["end_older"])
+            found = connection.execute(_BOOKS["forget"], {"job_id": job_id}).fetchone()
+            if found is None or found[0] is None:
+                return
+            schema, table, made_schema = found
+            connection.execute(
+                sql.SQL(_SQL["drop_table"]).format(table=sql.Identifier(schema, table))
+            )
+            if made_schema:
+                used = connection.execute(_BOOKS["schema_in_use"], {"schema": schema}).fetchone()
+                if used and not used[0]:
+                    connection.execute(
+                        sql.SQL(_SQL["drop_schema"]).format(schema=sql.Identifier(schema))
+                    )
+        except psycopg.Error as error:
+            raise explained(error, address) from error
+
+
+def _application_name(job_id: UUID) -> str:
+    return f"tidewell job {job_id}"
+
+
+def _receipt(stored: dict[str, Any]) -> Receipt:
+    return Receipt(**{**stored, "notes": tuple(stored.get("notes", ()))})

@@ -1,0 +1,71 @@
+-- What DuckDB is asked about files. `$files` is a list of paths that have been checked.
+
+-- name: utc
+-- Times without a zone are never taken for this machine's.
+SET TimeZone = 'UTC';
+
+-- name: allow
+-- The only folders that DuckDB may open anything in.
+SET allowed_directories = $folders;
+
+-- name: shut
+-- No other file, no network, no extension that is not built in.
+SET enable_external_access = false;
+
+-- name: lock
+SET lock_configuration = true;
+
+-- name: csv_dialect
+-- How a CSV file is written.
+SELECT "Delimiter", "Quote", "Escape" FROM sniff_csv($file, header = $header);
+
+-- name: csv_sniffed
+-- With the types that hold every value of the whole file.
+SELECT *
+  FROM read_csv($files, delim = $delim, quote = $quote, escape = $escape, header = $header,
+                nullstr = $nulls, allow_quoted_nulls = false, union_by_name = true,
+                sample_size = -1, max_line_size = 16777216);
+
+-- name: csv_as_text
+-- The same, every value as it is written.
+SELECT *
+  FROM read_csv($files, delim = $delim, quote = $quote, escape = $escape, header = $header,
+                nullstr = $nulls, allow_quoted_nulls = false, union_by_name = true,
+                all_varchar = true, max_line_size = 16777216);
+
+-- name: csv
+-- With types that were found before.
+SELECT *
+  FROM read_csv($files, delim = $delim, quote = $quote, escape = $escape, header = $header,
+                nullstr = $nulls, allow_quoted_nulls = false, union_by_name = true,
+                types = $types, max_line_size = 16777216);
+
+-- name: json
+SELECT *
+  FROM read_json($files, format = 'auto', union_by_name = true, sample_size = -1,
+                 maximum_object_size = 67108864);
+
+-- name: parquet
+SELECT * FROM read_parquet($files, union_by_name = true, hive_partitioning = false);
+
+-- name: describe
+DESCRIBE {relation};
+
+-- name: leading_zero
+-- A number that begins with a zero is no number: a postcode, an account.
+SELECT bool_or(regexp_matches({column}, '^\s*[+-]?0[0-9]')) FROM ({relation}) AS files;
+
+-- name: many_digits
+-- More digits than a double keeps.
+SELECT bool_or(length(ltrim(regexp_replace(regexp_replace({column}, '[eE].*$', ''), '[^0-9]', '', 'g'), '0')) > 15)
+  FROM ({relation}) AS files;
+
+-- name: types
+-- The Arrow types that DuckDB gives its own.
+SELECT {casts};
+
+-- name: selection
+SELECT {values} FROM ({relation}) AS files WHERE {conditions};
+
+-- name: limited_selection
+SELECT {values} FROM ({relation}) AS files WHERE {conditions} LIMIT {limit};
