@@ -51,6 +51,7 @@ class Load:
             self.columns[plan.time_column].name if plan.time_column in self.columns else None
         )
         self._notes: list[str] = []
+        self._confirmed = 0
 
     def run(self, batches: Batches) -> Receipt:
         """Load the batches; the caller commits. Raises a CacheError or what the batches raise."""
@@ -69,7 +70,7 @@ class Load:
         return Receipt(
             mode=self._plan.mode,
             rows_read=sent.rows,
-            rows_staged=sent.rows,
+            rows_staged=self._confirmed,
             inserted=counts.inserted,
             updated=counts.updated,
             deleted=counts.deleted,
@@ -173,10 +174,11 @@ class Load:
                         copy.write(piece)
                     self._progress(counts.rows, counts.bytes)
                 copy.write(self._stream.end())
-            if cursor.rowcount != counts.rows:
-                raise CacheError(
-                    f"The cache took {cursor.rowcount} of {counts.rows} rows; nothing was written."
-                )
+            self._confirmed = cursor.rowcount
+        if self._confirmed != counts.rows:
+            raise CacheError(
+                f"The cache took {self._confirmed} of {counts.rows} rows; nothing was written."
+            )
         return counts.rows
 
     def _add_key(self) -> int:

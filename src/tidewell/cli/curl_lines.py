@@ -40,7 +40,7 @@ def curl_lines(address: str, token: str, job: Any, connection_id: str) -> str:
             "set the cache connection (fill in your own)",
             "POST",
             "/api/job/cacheConnection",
-            {"connectionString": "Server=db.example.com;User=me;Password=…;Database=mine"},
+            {"connectionString": "Server=db.example.com;User=me;Password=secret;Database=mine"},
         ),
     ]
     lines = [f"TOKEN={token}"]

@@ -144,7 +144,7 @@ class Demo:
             {
                 "name": CONNECTION,
                 "driver": "Files",
-                "connectionString": f"URI={self._files.resolve()}",
+                "connectionString": f"URI={self._files.resolve()};NullValues=NA",
             },
         )
         return str(answer["connection"]["id"])
@@ -219,7 +219,8 @@ def _receipt(latest: Any) -> Panel:
         f"{latest['rowsRead']:,} rows read, {latest['rowsAffected']:,} written, "
         f"{latest['bytesCopied'] / 1e6:,.1f} MB in {seconds:.1f} s: "
         f"{latest['rowsRead'] / seconds:,.0f} rows/s\n"
-        f"rows counted in the source's stream and in PostgreSQL before the commit: equal",
+        f"counted before the commit: {latest['receipt']['rowsRead']:,} read from the source, "
+        f"{latest['receipt']['rowsStaged']:,} confirmed by PostgreSQL",
         title=f"Receipt of run {latest['id']}",
         expand=False,
     )

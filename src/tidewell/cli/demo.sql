@@ -3,7 +3,7 @@
 -- What the demo shows of its cached table.
 SELECT carrier,
        count(*) AS flights,
-       round(avg(arr_delay::numeric), 1) AS mean_arrival_delay_minutes,
+       round(avg(arr_delay), 1) AS mean_arrival_delay_minutes,
        sum(distance)::bigint AS miles
   FROM "Flights".flights
  GROUP BY carrier

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from pydantic.alias_generators import to_camel
+
 from tidewell.clock import to_wire
 from tidewell.jobs.job import STATUS, duration
 
@@ -15,6 +17,9 @@ def run_to_wire(row: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     error = None
     if row["error_code"]:
         error = {"code": row["error_code"], "message": row["error_message"]}
+    receipt = None
+    if row["receipt"]:
+        receipt = {to_camel(name): value for name, value in row["receipt"].items()}
     return {
         "id": str(row["id"]),
         "jobId": str(row["job_id"]),
@@ -29,7 +34,7 @@ def run_to_wire(row: Mapping[str, Any], now: datetime) -> dict[str, Any]:
         "rowsRead": row["rows_read"],
         "rowsAffected": row["rows_affected"],
         "bytesCopied": row["bytes_copied"],
-        "receipt": row["receipt"],
+        "receipt": receipt,
         "error": error,
     }
 

@@ -12,6 +12,7 @@ import secrets
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -150,10 +151,9 @@ def _initialise(home: Path) -> None:
     fresh.mkdir(mode=0o700)
     user.give(fresh)
     password = _password(home / "postgres.password")
-    reading, writing = os.pipe()
-    with os.fdopen(writing, "w") as pipe:
-        pipe.write(password + "\n")
-    try:
+    # Not over a pipe: PostgreSQL opens it by name, which only the pipe's owner may do.
+    with _private_file(home, password + "\n") as password_file:
+        user.give(password_file)
         done = subprocess.run(  # noqa: S603 - a program of the wheel with our own arguments
             [
                 *user.prefix,
@@ -161,21 +161,19 @@ def _initialise(home: Path) -> None:
                 f"--pgdata={fresh}",
                 f"--username={SUPERUSER}",
                 "--auth=scram-sha-256",
-                "--pwfile=/dev/stdin",
+                f"--pwfile={password_file}",
                 "--encoding=UTF8",
                 "--locale-provider=builtin",
                 "--builtin-locale=C.UTF-8",
                 "--locale=C",
                 "--data-checksums",
             ],
-            stdin=reading,
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             cwd="/",
             check=False,
         )
-    finally:
-        os.close(reading)
     if done.returncode:
         raise TidewellError(f"The embedded PostgreSQL cannot be made: {_tail(done.stderr)}")
     with (fresh / "postgresql.conf").open("a") as file:
@@ -283,6 +281,19 @@ def _password(path: Path) -> str:
         with os.fdopen(descriptor, "w") as file:
             file.write(secrets.token_urlsafe(24))
     return path.read_text().strip()
+
+
+@contextmanager
+def _private_file(folder: Path, text: str) -> Iterator[Path]:
+    """A file for its owner's eyes only, for as long as the block."""
+    descriptor, name = tempfile.mkstemp(dir=folder)
+    path = Path(name)
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text)
+        yield path
+    finally:
+        path.unlink()
 
 
 def _url(user: str, password: str, port: int, database: str) -> str:
