@@ -62,6 +62,9 @@ _PLAIN: dict[pa.DataType, Held] = {
     pa.month_day_nano_interval(): Held("interval", pa.string(), Wire.TEXT),
 }
 
+_OPAQUE = frozenset({"numeric", "interval"})
+"""Opaque Arrow types whose storage is text that PostgreSQL itself reads."""
+
 
 def held(column: CacheColumn) -> Held:
     """The PostgreSQL type of a column. Every Arrow type has one; nested ones become jsonb."""
@@ -72,17 +75,16 @@ def _held(kind: pa.DataType, length: int | None) -> Held:
     if kind in _PLAIN:
         return _PLAIN[kind]
     if isinstance(kind, pa.OpaqueType):
-        declared = "numeric" if kind.type_name == "numeric" else "text"
-        return Held(declared, pa.string(), Wire.TEXT if declared == "numeric" else Wire.AS_IS)
+        if kind.type_name in _OPAQUE:
+            return Held(kind.type_name, pa.string(), Wire.TEXT)
+        return _held(kind.storage_type, length)
     if isinstance(kind, pa.Bool8Type):
         return _PLAIN[pa.bool_()]
     if isinstance(kind, pa.JsonType):
         return Held("jsonb", pa.string(), Wire.JSON)
     if isinstance(kind, pa.BaseExtensionType):
         return _held(kind.storage_type, length)
-    if pa.types.is_dictionary(kind):
-        return _held(kind.value_type, length)
-    if pa.types.is_run_end_encoded(kind):
+    if pa.types.is_dictionary(kind) or pa.types.is_run_end_encoded(kind):
         return _held(kind.value_type, length)
     if pa.types.is_large_string(kind):
         return Held(_text(length), pa.large_string())

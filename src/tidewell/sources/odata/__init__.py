@@ -1,0 +1,46 @@
+"""OData services as tables: every entity set, read page by page (OData 4.0 and 4.01)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tidewell.sources.odata.source import ODataSource
+from tidewell.sources.protocol import Environment, Key
+
+
+@dataclass(frozen=True)
+class ODataDriver:
+    """The driver `OData`; one schema of the same name."""
+
+    name: str = "OData"
+    several_schemas: bool = False
+    keys: tuple[Key, ...] = (
+        Key("URL", "Root of the service, as https://host/odata/v4/sales.", required=True),
+        Key(
+            "AuthScheme",
+            "How to sign in.",
+            default="None",
+            choices=("None", "Basic", "Bearer"),
+        ),
+        Key("User", "User, for Basic."),
+        Key("Password", "Password, for Basic.", secret=True),
+        Key("Token", "Access token, for Bearer.", secret=True),
+        Key(
+            "CustomHeaders",
+            "Headers for every request, each on a line of its own: Name: value.",
+            secret=True,
+        ),
+        Key("ODataVersion", "Version of the protocol.", default="AUTO", choices=("AUTO", "4.0")),
+        Key(
+            "PageSize",
+            "Rows a page that the service is asked for; it may give fewer.",
+            default="5000",
+        ),
+        Key("Timeout", "Seconds that one answer may take.", default="60"),
+    )
+
+    def open(self, values: Mapping[str, str], environment: Environment) -> ODataSource:
+        """A source over a service; nothing is requested yet."""
+        return ODataSource(values, environment)
+
+
+DRIVER = ODataDriver()
