@@ -106,17 +106,12 @@ def _guid(kind: pa.DataType, values: Sequence[Any]) -> pa.Array:
 
 def _binary(kind: pa.DataType, values: Sequence[Any]) -> pa.Array:
     """base64url, with or without padding; some services write plain base64."""
-    return pa.array(
-        [
-            None
-            if v is None
-            else base64.b64decode(v.rstrip("=") + "=" * (-len(v.rstrip("=")) % 4), b"-_")
-            if "+" not in v and "/" not in v
-            else base64.b64decode(v)
-            for v in values
-        ],
-        kind,
-    )
+
+    def decoded(text: str) -> bytes:
+        text = text.rstrip("=").replace("+", "-").replace("/", "_")
+        return base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True)
+
+    return pa.array([None if v is None else decoded(v) for v in values], kind)
 
 
 def _moment(kind: pa.DataType, values: Sequence[Any]) -> pa.Array:
