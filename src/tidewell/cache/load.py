@@ -8,6 +8,7 @@ from psycopg import sql
 
 from tidewell.cache import shape
 from tidewell.cache.address import Connection
+from tidewell.cache.ahead import ahead
 from tidewell.cache.merge import Counts, Merge, make_keys_unique
 from tidewell.cache.plan import Fence, LoadPlan, Place, Receipt
 from tidewell.cache.shape import LoadedColumn
@@ -167,13 +168,10 @@ class Load:
         self._trace(2, composed.as_string(self._connection))
         counts = self._stream.counts
         with self._connection.cursor() as cursor:
-            with cursor.copy(composed) as copy:
-                copy.write(self._stream.begin())
-                for batch in batches:
-                    for piece in self._stream.encode(batch):
-                        copy.write(piece)
+            with cursor.copy(composed) as copy, ahead(self._stream.pieces(batches)) as pieces:
+                for piece in pieces:
+                    copy.write(piece)
                     self._progress(counts.rows, counts.bytes)
-                copy.write(self._stream.end())
             self._confirmed = cursor.rowcount
         if self._confirmed != counts.rows:
             raise CacheError(

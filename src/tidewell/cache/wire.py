@@ -6,7 +6,7 @@ PostgreSQL's text cannot hold) are replaced and counted, and strings are held to
 
 import base64
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -61,28 +61,24 @@ class CopyStream:
             },
         )
 
-    def begin(self) -> bytes:
-        """The head of the stream."""
-        return bytes(self._encoder.write_header())
+    def pieces(self, batches: Iterable[pa.RecordBatch]) -> Iterator[bytes]:
+        """The stream of all batches, piece by piece. Raises ValueDoesNotFit."""
+        yield bytes(self._encoder.write_header())
+        for batch in batches:
+            for start in range(0, batch.num_rows, ROWS_AT_ONCE):
+                yield self._encoded(batch.slice(start, ROWS_AT_ONCE))
+        yield bytes(self._encoder.finish())
 
-    def encode(self, batch: pa.RecordBatch) -> Iterator[bytes]:
-        """The bytes of a batch, piece by piece. Raises ValueDoesNotFit."""
-        for start in range(0, batch.num_rows, ROWS_AT_ONCE):
-            piece = batch.slice(start, ROWS_AT_ONCE)
-            arrays = [
-                self._fit(piece.column(position), column, one, piece)
-                for position, (column, one) in enumerate(self._columns)
-            ]
-            data = self._encoder.write_batch(
-                pa.RecordBatch.from_arrays(arrays, schema=self._schema)
-            )
-            self.counts.rows += piece.num_rows
-            self.counts.bytes += len(data)
-            yield data
-
-    def end(self) -> bytes:
-        """The tail of the stream."""
-        return bytes(self._encoder.finish())
+    def _encoded(self, batch: pa.RecordBatch) -> bytes:
+        arrays = [
+            self._fit(batch.column(position), column, one, batch)
+            for position, (column, one) in enumerate(self._columns)
+        ]
+        fitted = pa.RecordBatch.from_arrays(arrays, schema=self._schema)
+        data: bytes = self._encoder.write_batch(fitted)
+        self.counts.rows += batch.num_rows
+        self.counts.bytes += len(data)
+        return data
 
     def _fit(
         self, values: pa.Array, column: CacheColumn, one: Held, batch: pa.RecordBatch
