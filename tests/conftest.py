@@ -11,6 +11,8 @@ from psycopg import sql
 
 from tidewell.state.embedded import EmbeddedServer, start
 
+pytest_plugins = ["tests.running_product"]
+
 # A failing example prints the blob that reproduces it; times are measured by `make bench` only.
 settings.register_profile(
     "tidewell",

@@ -1,4 +1,4 @@
-"""The product as a whole: one node and one OData server for all acceptance tests."""
+"""Fixtures of the product as a whole: one node and one OData server for all tests."""
 
 import socket
 import time
