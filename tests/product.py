@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
@@ -65,28 +66,36 @@ def process(
                     running.wait()
 
 
-@dataclass
+@dataclass(frozen=True)
+class Vendor:
+    """A parent account and its key pair."""
+
+    id: str
+    kid: str
+    private: bytes
+    public: bytes
+
+
+@dataclass(frozen=True)
 class Customer:
     """A customer's program: it knows the base URL and has its vendor's key."""
 
     base_url: str
-    key: Path
-    parent_id: str
+    vendor: Vendor
     account_id: str
-    settings: Mapping[str, str]
 
-    def token(self) -> str:
-        """A token that the command line makes."""
-        return command(
-            "token",
-            "--key",
-            str(self.key),
-            "--iss",
-            self.parent_id,
-            "--sub",
-            self.account_id,
-            settings=self.settings,
-        ).strip()
+    def token(self, headers: dict[str, Any] | None = None, **changes: Any) -> str:
+        """A token signed by the vendor; `changes` replaces claims, None leaves one out."""
+        now = int(time.time())
+        claims = {
+            "tokenType": "powered-by",
+            "iat": now,
+            "exp": now + 3600,
+            "iss": self.vendor.id,
+            "sub": self.account_id,
+        } | changes
+        kept = {name: value for name, value in claims.items() if value is not None}
+        return jwt.encode(kept, self.vendor.private, algorithm="RS256", headers=headers)
 
     def client(self, token: str | None = None) -> httpx.Client:
         """An HTTP client with a token."""
@@ -97,39 +106,35 @@ class Customer:
         )
 
 
-def make_customer(base_url: str, folder: Path, settings: Mapping[str, str]) -> Customer:
-    """A vendor with a key pair and one customer, made by the command line."""
+def key_pair() -> tuple[bytes, bytes]:
+    """A private and a public RSA key in PEM form."""
     private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    key, public = folder / "vendor.pem", folder / "vendor.pub"
-    key.write_bytes(
+    return (
         private.private_bytes(
             serialization.Encoding.PEM,
             serialization.PrivateFormat.PKCS8,
             serialization.NoEncryption(),
-        )
-    )
-    public.write_bytes(
+        ),
         private.public_key().public_bytes(
             serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
+        ),
     )
-    parent = json.loads(
-        command(
-            "account", "create", "--name", "Vendor", "--public-key", str(public), settings=settings
-        )
-    )
-    account = json.loads(
-        command(
-            "subaccount",
-            "create",
-            "--account",
-            parent["id"],
-            "--name",
-            "Customer",
-            settings=settings,
-        )
-    )
-    return Customer(base_url, key, parent["id"], account["id"], settings)
+
+
+def make_vendor(folder: Path, settings: Mapping[str, str]) -> Vendor:
+    """A vendor with a key pair, made by the command line."""
+    private, public = key_pair()
+    (folder / "vendor.pub").write_bytes(public)
+    arguments = ("--name", "Vendor", "--public-key", str(folder / "vendor.pub"))
+    made = json.loads(command("account", "create", *arguments, settings=settings))
+    return Vendor(made["id"], made["kid"], private, public)
+
+
+def make_customer(base_url: str, vendor: Vendor, settings: Mapping[str, str]) -> Customer:
+    """A customer of a vendor, made by the command line."""
+    arguments = ("--account", vendor.id, "--name", "Customer")
+    made = json.loads(command("subaccount", "create", *arguments, settings=settings))
+    return Customer(base_url, vendor, made["id"])
 
 
 def ok(answer: httpx.Response) -> Any:

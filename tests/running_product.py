@@ -13,7 +13,7 @@ import pytest
 from psycopg import sql
 
 from tests.odata_server import ODataServer, odata_server
-from tests.product import Customer, make_customer, process
+from tests.product import Customer, Vendor, make_customer, make_vendor, process
 from tidewell.state.embedded import EmbeddedServer
 
 ORDERS = 100_000
@@ -70,10 +70,16 @@ def product(server: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) ->
         yield Product(base_url, settings, files, log)
 
 
+@pytest.fixture(scope="session")
+def vendor(product: Product, tmp_path_factory: pytest.TempPathFactory) -> Vendor:
+    """The vendor of all customers."""
+    return make_vendor(tmp_path_factory.mktemp("vendor"), product.settings)
+
+
 @pytest.fixture
-def customer(product: Product, tmp_path: Path) -> Customer:
-    """A vendor and a customer of their own, without a cache connection yet."""
-    return make_customer(product.base_url, tmp_path, product.settings)
+def customer(product: Product, vendor: Vendor) -> Customer:
+    """A customer of its own, without a cache connection yet."""
+    return make_customer(product.base_url, vendor, product.settings)
 
 
 @pytest.fixture

@@ -23,8 +23,8 @@ SELECT public_key.kid, public_key.pem
   FROM parent_account
   LEFT JOIN public_key ON public_key.parent_id = parent_account.id
                       AND public_key.revoked_at IS NULL
+                      AND (%(kid)s::text IS NULL OR public_key.kid = %(kid)s)
  WHERE parent_account.id = %(parent_id)s
-   AND (%(kid)s::text IS NULL OR public_key.kid = %(kid)s OR public_key.kid IS NULL)
  ORDER BY public_key.created_at DESC
  LIMIT %(limit)s;
 

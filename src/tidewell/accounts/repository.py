@@ -16,16 +16,16 @@ _MOST_KEYS = 10
 
 @dataclass(frozen=True)
 class PublicKey:
-    """A key that tokens of a parent may be signed with; `kid` may be missing."""
+    """A key that tokens of a parent may be signed with, and the id that their headers give."""
 
-    kid: str | None
+    kid: str
     pem: str
 
 
 async def create_parent(
-    connection: Connection, parent_id: UUID, name: str, pem: str, now: datetime, kid: str | None
+    connection: Connection, parent_id: UUID, name: str, pem: str, now: datetime, kid: str
 ) -> UUID:
-    """A new parent account with its first public key (checked by `tokens.check_public_key`)."""
+    """A new parent account with its first public key (checked by `keys.check_public_key`)."""
     await connection.execute(_SQL["insert_parent"], {"id": parent_id, "name": name, "now": now})
     await connection.execute(
         _SQL["insert_key"],
@@ -71,15 +71,12 @@ async def create_account(
 async def keys_of_parent(
     connection: Connection, parent_id: UUID, kid: str | None
 ) -> list[PublicKey] | None:
-    """The parent's keys of a `kid`, or all without one; None when there is no such parent.
-
-    A key that was registered without a kid is tried for every token.
-    """
+    """The parent's keys of a `kid`, or all without one; None where there are none."""
     cursor = await connection.execute(
         _SQL["keys_of_parent"], {"parent_id": parent_id, "kid": kid, "limit": _MOST_KEYS}
     )
     rows = await cursor.fetchall()
-    return [PublicKey(row["kid"], row["pem"]) for row in rows if row["pem"]] if rows else None
+    return [PublicKey(row["kid"], row["pem"]) for row in rows if row["pem"]] or None
 
 
 async def is_account_of(connection: Connection, account_id: UUID, parent_id: UUID) -> bool:

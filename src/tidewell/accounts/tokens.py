@@ -14,8 +14,6 @@ from uuid import UUID
 
 import jwt
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tidewell.accounts.repository import PublicKey
 from tidewell.errors import Forbidden, InvalidRequest, Unauthenticated
@@ -24,7 +22,6 @@ ALGORITHM = "RS256"
 TOKEN_TYPE = "powered-by"  # noqa: S105 - a claim's value
 LEEWAY = timedelta(seconds=60)
 LONGEST = timedelta(hours=24)
-_SHORTEST_KEY_BITS = 2048
 _LONGEST_TOKEN = 16_384
 
 FindKeys = Callable[[UUID, str | None], Awaitable[Sequence[PublicKey] | None]]
@@ -90,22 +87,6 @@ def sign(
         )
     except (jwt.PyJWTError, ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise InvalidRequest.of("key", "is not an RSA private key in PEM form") from error
-
-
-def check_public_key(pem: str) -> str:
-    """A public key that may be registered, as it will be stored. Raises InvalidRequest."""
-    field = "publicKey"
-    if "PRIVATE KEY" in pem:
-        raise InvalidRequest.of(field, "this is a private key: keep it, and give the public one")
-    try:
-        key = serialization.load_pem_public_key(pem.encode())
-    except (ValueError, UnsupportedAlgorithm) as error:
-        raise InvalidRequest.of(field, "is not a public key in PEM form") from error
-    if not isinstance(key, rsa.RSAPublicKey) or key.key_size < _SHORTEST_KEY_BITS:
-        raise InvalidRequest.of(field, f"must be an RSA key of {_SHORTEST_KEY_BITS} bits or more")
-    return key.public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    ).decode()
 
 
 def _signed_claims(token: str, keys: Sequence[PublicKey]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import typer
 from pydantic import ValidationError
 
 from tidewell import __version__, clock
-from tidewell.accounts import repository, tokens
+from tidewell.accounts import keys, repository, tokens
 from tidewell.errors import TidewellError
 from tidewell.settings import Settings
 from tidewell.state.database import Connection, Database
@@ -102,14 +102,18 @@ def create_account(
     public_key: Annotated[
         Path, typer.Option(exists=True, dir_okay=False, help="RSA public key (PEM) of its tokens.")
     ],
-    kid: Annotated[str | None, typer.Option(help="Key id that the tokens' headers give.")] = None,
+    kid: Annotated[
+        str, typer.Option(help="Key id that tokens may give; empty: the key's thumbprint.")
+    ] = "",
 ) -> None:
     """Make a parent account; prints JSON with its id."""
-    pem = tokens.check_public_key(_text(public_key))
+    pem, thumbprint = keys.check_public_key(_text(public_key))
 
     async def make(connection: Connection) -> dict[str, Any]:
-        parent_id = await repository.create_parent(connection, uuid4(), name, pem, clock.now(), kid)
-        return {"id": str(parent_id), "name": name}
+        parent_id = await repository.create_parent(
+            connection, uuid4(), name, pem, clock.now(), kid or thumbprint
+        )
+        return {"id": str(parent_id), "name": name, "kid": kid or thumbprint}
 
     _print(_in_database(make))
 

@@ -21,6 +21,7 @@ from rich.table import Table
 
 from tidewell.accounts import repository as accounts
 from tidewell.accounts import tokens
+from tidewell.accounts.keys import check_public_key
 from tidewell.cli.curl_lines import curl_lines
 from tidewell.cli.demo_data import unpack_flights
 from tidewell.cli.node import Node
@@ -110,9 +111,10 @@ class Demo:
             )
         )
         (self._folder / "public.pem").write_bytes(public)
+        pem, kid = check_public_key(public.decode())
         async with node.database.transaction() as connection:
             parent_id = await accounts.create_parent(
-                connection, uuid4(), "Demo vendor", public.decode(), now(), None
+                connection, uuid4(), "Demo vendor", pem, now(), kid
             )
             account_id = await accounts.create_account(
                 connection, uuid4(), parent_id, "Demo customer", "demo", now()

@@ -9,12 +9,12 @@ CREATE TABLE parent_account (
 CREATE TABLE public_key (
     id uuid PRIMARY KEY,
     parent_id uuid NOT NULL REFERENCES parent_account ON DELETE CASCADE,
-    kid text,
+    kid text NOT NULL,
     pem text NOT NULL,
     created_at timestamptz NOT NULL,
     revoked_at timestamptz
 );
-CREATE UNIQUE INDEX public_key_kid ON public_key (parent_id, kid) WHERE revoked_at IS NULL AND kid IS NOT NULL;
+CREATE UNIQUE INDEX public_key_kid ON public_key (parent_id, kid) WHERE revoked_at IS NULL;
 CREATE INDEX public_key_parent ON public_key (parent_id);
 
 -- Sub-accounts: the vendor's customers. All data below belongs to one of them.
