@@ -26,6 +26,7 @@ def create_app(services: Services) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        strict_content_type=False,  # a body without a Content-Type is JSON too
     )
     app.state.services = services
     handle_errors(app)

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from tidewell import __version__, clock
+from tidewell.api.bodies import StrictRoute
 from tidewell.api.callers import Account, AccountCaller, ParentCaller
 from tidewell.api.services import Node, Services
 from tidewell.connections import cache, opening, repository, strings
@@ -16,7 +17,7 @@ from tidewell.connections.repository import ConnectionSettings
 from tidewell.errors import NotFound
 from tidewell.sources import registry
 
-router = APIRouter(prefix="/api", tags=["connections"])
+router = APIRouter(route_class=StrictRoute, prefix="/api", tags=["connections"])
 
 ExternalId = Annotated[str, Query(alias="externalId", max_length=256)]
 ConnectionString = Annotated[str, Field(min_length=1, max_length=65_536)]

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import ValidationError
 
 from tidewell import clock
+from tidewell.api.bodies import StrictRoute
 from tidewell.api.callers import Account, AccountCaller
 from tidewell.api.errors import invalid_fields
 from tidewell.api.services import Node, Services
@@ -21,7 +22,7 @@ from tidewell.runs import repository as runs
 from tidewell.runs.changes import JobChanges, settings_of
 from tidewell.runs.wire import log_line_to_wire, run_to_wire
 
-router = APIRouter(prefix="/api", tags=["jobs"])
+router = APIRouter(route_class=StrictRoute, prefix="/api", tags=["jobs"])
 
 
 def changes(node: Node) -> JobChanges:

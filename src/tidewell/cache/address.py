@@ -158,7 +158,7 @@ def _connection_error(said: str, address: CacheAddress | None) -> CacheError:
         (
             ("Connection refused",),
             CacheUnavailable(
-                f"{where} refuses the connection: check Server and Port, and that "
+                f"{where} refused the connection: check Server and Port, and that "
                 "PostgreSQL listens there."
             ),
         ),

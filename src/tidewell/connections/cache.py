@@ -88,7 +88,7 @@ def address(text: str) -> CacheAddress:
 def shown(text: str) -> str:
     """The normalised connection string without its password, as the Job API answers it."""
     values = strings.masked(strings.parse(text, KEYS, IGNORED), KEYS)
-    given = strings.split(text)
+    given = {name.lower() for name in strings.split(text)}
     order = ("Server", "Port", "User", "Password", "Database")
     rest = [key.name for key in KEYS if key.name not in order and key.name.lower() in given]
     return strings.write({name.lower(): values[name] for name in (*order, *rest) if name in values})

@@ -19,12 +19,13 @@ _PLAIN = re.compile(r"""[^;'"\s](?:[^;]*[^;\s])?""")
 
 
 def split(text: str) -> dict[str, str]:
-    """The pairs of a connection string by key in lower case, in their order.
+    """The pairs of a connection string in their order, with the keys as they are written.
 
     Raises:
         InvalidRequest: a piece is no pair, a quote is not closed, or a key comes twice.
     """
     found: dict[str, str] = {}
+    names: set[str] = set()
     rest = _PREFIX.sub("", text)
     position = 0
     while position < len(rest):
@@ -40,9 +41,10 @@ def split(text: str) -> dict[str, str]:
         if not key:
             raise _invalid("there is a value without a key before '='")
         value, position = _value(rest, separator + 1, key)
-        if key.lower() in found:
-            raise _invalid(f"the key {key} comes twice")
-        found[key.lower()] = value
+        if key.lower() in names:
+            raise _invalid(f"the key {key[:60]} comes twice")
+        names.add(key.lower())
+        found[key] = value
     return found
 
 
@@ -84,11 +86,11 @@ def parse(text: str, keys: Sequence[Key], ignored: Collection[str] = ()) -> dict
     declared = {key.name.lower(): key for key in keys}
     values = {key.name: key.default for key in keys if key.default}
     for name, value in split(text).items():
-        key = declared.get(name)
+        key = declared.get(name.lower())
         if key is None:
-            if name in ignored:
+            if name.lower() in ignored:
                 continue
-            near = difflib.get_close_matches(name, declared, n=1)
+            near = difflib.get_close_matches(name.lower(), declared, n=1)
             hint = f"; did you mean {declared[near[0]].name}?" if near else ""
             raise _invalid(
                 f"unknown key {name[:60]!r}{hint} (known: {', '.join(k.name for k in keys)})"

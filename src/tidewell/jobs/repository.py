@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from psycopg.types.json import Jsonb
+from psycopg.types.json import Json
 
 from tidewell.errors import NotFound
 from tidewell.jobs.job import JobSettings
@@ -166,7 +166,7 @@ def _columns(settings: JobSettings, schedule: Schedule) -> dict[str, Any]:
         "log_verbosity": settings.log_verbosity,
         "anchor_at": schedule.anchor_at,
         "next_run_at": schedule.next_run_at,
-        "params": Jsonb(settings.params),
+        "params": Json(settings.params),
         "source_schema": settings.source_schema,
         "source_table": settings.source_table,
         "cache_schema": settings.cache_schema,

@@ -4,7 +4,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
@@ -17,6 +17,7 @@ from tidewell.lax import LaxBool, LaxInt
 CACHING = "Caching"
 SCHEDULED_QUERY = "ScheduledQuery"
 _JOB_TYPES = {kind.lower(): kind for kind in (CACHING, SCHEDULED_QUERY)}
+_DEEPEST = 32
 _UNITS = {unit.value.lower(): unit for unit in Unit}
 
 
@@ -43,6 +44,20 @@ def _moment(value: object) -> object:
     )
 
 
+def _not_too_deep(value: dict[str, Any]) -> dict[str, Any]:
+    level: list[Any] = [value]
+    for _ in range(_DEEPEST):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return value
+    raise PydanticCustomError("too_deep", f"is nested deeper than {_DEEPEST} levels")
+
+
 class JobBody(BaseModel):
     """The body of create and update."""
 
@@ -55,7 +70,7 @@ class JobBody(BaseModel):
     enabled: LaxBool = True
     defined_next_run: Annotated[datetime | None, BeforeValidator(_moment)] = None
     name: Annotated[str, Field(max_length=256)] | None = None
-    params: dict[str, Any]
+    params: Annotated[dict[str, Any], AfterValidator(_not_too_deep)]
 
     @property
     def interval(self) -> Interval:

@@ -5,11 +5,11 @@ nobody up: the job is created and its first run tells.
 """
 
 import asyncio
-import difflib
 from collections.abc import Mapping, Sequence
 
 from tidewell.errors import InvalidRequest, SourceError, SourceNotFound, Stopped
 from tidewell.jobs.params import CachingParams
+from tidewell.sources.near import near_names
 from tidewell.sources.protocol import Column, Driver, Environment, Source
 
 BOUND_SECONDS = 10.0
@@ -44,10 +44,9 @@ def check_columns(columns: Sequence[Column], params: CachingParams) -> None:
     asked += [("columns", name) for name in params.column_names or ()]
     for param, name in asked:
         if name not in by_name:
-            near = difflib.get_close_matches(name, by_name, n=3, cutoff=0.5)
-            hint = f"; near names: {', '.join(near)}" if near else ""
             raise InvalidRequest.of(
-                f"params.{param}", f"the source's table has no column {name!r}{hint}"
+                f"params.{param}",
+                f"the source's table has no column {name[:60]!r}{near_names(name, by_name)}",
             )
     if params.time_check_column:
         has_key = any(column.key_position is not None for column in columns)

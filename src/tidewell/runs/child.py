@@ -30,10 +30,11 @@ class Process:
 
     def __init__(self, commands: int, answers: int) -> None:
         self._commands = os.fdopen(commands, "rb")
-        self._answers = os.fdopen(answers, "wb", buffering=0)
+        self._answers = os.fdopen(answers, "wb")
         self._tasks: SimpleQueue[CachingTask | None] = SimpleQueue()
         self._running: CachingRun | None = None
         self._lock = threading.Lock()
+        self._writing = threading.Lock()
 
     def serve(self) -> None:
         """Execute tasks until the worker is gone."""
@@ -91,7 +92,10 @@ class Process:
 
     def _answer(self, message: Message) -> None:
         try:
-            self._answers.write(encode(message))
+            # The source is read in one thread and the cache written in another; both report.
+            with self._writing:
+                self._answers.write(encode(message))
+                self._answers.flush()
         except BrokenPipeError:
             raise Stopped from None
 

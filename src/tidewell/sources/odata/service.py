@@ -261,7 +261,7 @@ def _network_error(error: httpx.HTTPError, host: str) -> SourceUnavailable:
     if "Name or service not known" in text or "nodename nor servname" in text:
         return SourceUnavailable(f"The host {host} is not found: check URL.")
     if "refused" in text:
-        return SourceUnavailable(f"{host} refuses the connection: check URL.")
+        return SourceUnavailable(f"{host} refused the connection: check URL.")
     if "CERTIFICATE" in text or "SSL" in text:
         return SourceUnavailable(f"TLS with {host} fails: {text[:200]}")
     return SourceUnavailable(

@@ -67,7 +67,7 @@ CREATE TABLE job (
     log_verbosity integer NOT NULL,
     anchor_at timestamptz NOT NULL,
     next_run_at timestamptz,
-    params jsonb NOT NULL,
+    params json NOT NULL, -- not jsonb: they come back as the client wrote them
     source_schema text,
     source_table text,
     cache_schema text,
