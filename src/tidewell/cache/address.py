@@ -17,8 +17,11 @@ from tidewell.errors import (
     CacheUnavailable,
     ValueDoesNotFit,
 )
+from tidewell.state.statements import statements
 
 Connection = psycopg.Connection[tuple[Any, ...]]
+
+_SQL = statements("tidewell.cache", "session.sql")
 
 # What each attempt to talk to a cache agrees on; a customer's server default must not change how
 # values are read or compared.
@@ -91,10 +94,7 @@ def test_address(address: CacheAddress, timeout_seconds: float) -> None:
     """Prove that the address works and that tables can be made there. Raises CacheError."""
     seconds = max(2, int(min(address.connect_timeout, timeout_seconds)))
     with connect(replace(address, connect_timeout=seconds), "tidewell test") as connection:
-        row = connection.execute(
-            "SELECT has_database_privilege(current_database(), 'CREATE'), "
-            "pg_is_in_recovery(), current_setting('server_version_num')::int"
-        ).fetchone()
+        row = connection.execute(_SQL["abilities"]).fetchone()
     may_create, is_standby, version = row or (False, False, 0)
     if is_standby:
         raise CacheRefused("This server is a read-only standby: name the primary server.")
@@ -191,10 +191,10 @@ def _where(error: psycopg.Error) -> str:
 
 def _configure(connection: Connection) -> None:
     for name, value in _SESSION.items():
-        connection.execute("SELECT set_config(%s, %s, false)", (name, value))
+        connection.execute(_SQL["set"], {"name": name, "value": value})
     # From PostgreSQL 14 on a server notices in the middle of a statement that we are gone.
     if connection.info.server_version >= 140_000:
-        connection.execute("SELECT set_config('client_connection_check_interval', '5s', false)")
+        connection.execute(_SQL["set"], {"name": "client_connection_check_interval", "value": "5s"})
     connection.commit()
 
 

@@ -53,6 +53,7 @@ SELECT cached.ctid AS place, digest,
        LATERAL (SELECT sha256(convert_to(ROW({cached_values})::text, 'UTF8')) AS digest) AS digested;
 
 -- name: mark_staged
+-- The same of what was read.
 CREATE TEMPORARY TABLE {staged_marks} ON COMMIT DROP AS
 SELECT staged.ctid AS place, digest,
        row_number() OVER (PARTITION BY digest) AS nth
@@ -60,6 +61,7 @@ SELECT staged.ctid AS place, digest,
        LATERAL (SELECT sha256(convert_to(ROW({values})::text, 'UTF8')) AS digest) AS digested;
 
 -- name: delete_unpaired
+-- Cached copies that the source no longer has.
 DELETE FROM {table} AS cached
  USING {marks} AS marks
  WHERE cached.ctid = marks.place
@@ -67,6 +69,7 @@ DELETE FROM {table} AS cached
                     WHERE staged.digest = marks.digest AND staged.nth = marks.nth);
 
 -- name: insert_unpaired
+-- Copies that are not cached yet.
 INSERT INTO {table} ({columns})
 SELECT {values}
   FROM {staging} AS staged

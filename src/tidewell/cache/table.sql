@@ -1,9 +1,11 @@
 -- Making and changing cached tables. Identifiers and lists are put in by psycopg.sql.
 
 -- name: schema_exists
+-- Whether a schema is there.
 SELECT to_regnamespace(quote_ident(%(schema)s)) IS NOT NULL;
 
 -- name: make_schema
+-- The schema of a connection.
 CREATE SCHEMA {schema};
 
 -- name: relation_kind
@@ -39,6 +41,7 @@ SELECT array_agg(attribute.attname ORDER BY attribute.attname)
  GROUP BY index.indexrelid;
 
 -- name: make_table
+-- A cached table, before its first load.
 CREATE TABLE {table} ({definitions});
 
 -- name: make_staging
@@ -46,6 +49,7 @@ CREATE TABLE {table} ({definitions});
 CREATE TEMPORARY TABLE {staging} ({definitions}) ON COMMIT DROP;
 
 -- name: copy
+-- Rows into the staging table.
 COPY {table} ({columns}) FROM STDIN WITH (FORMAT binary);
 
 -- name: copy_frozen
@@ -53,12 +57,15 @@ COPY {table} ({columns}) FROM STDIN WITH (FORMAT binary);
 COPY {table} ({columns}) FROM STDIN WITH (FORMAT binary, FREEZE);
 
 -- name: analyze
+-- Fresh statistics, so that the first query on it is planned well.
 ANALYZE {table};
 
 -- name: count
+-- The rows that stand in a table.
 SELECT count(*) FROM {table};
 
 -- name: add_key
+-- The key by which later rows are merged.
 ALTER TABLE {table} ADD PRIMARY KEY ({key});
 
 -- name: add_unique
@@ -79,25 +86,33 @@ SELECT constraint_row.conname, array_agg(attribute.attname ORDER BY attribute.at
  GROUP BY constraint_row.conname;
 
 -- name: drop_constraint
+-- A key that the source no longer has.
 ALTER TABLE {table} DROP CONSTRAINT {constraint};
 
 -- name: drop_not_null
+-- What was part of a key may be missing from now on.
 ALTER TABLE {table} ALTER COLUMN {column} DROP NOT NULL;
 
 -- name: add_column
+-- A column that is new in the source.
 ALTER TABLE {table} ADD COLUMN {column} {type};
 
 -- name: change_type
+-- A type that holds what the source has now and what is cached.
 ALTER TABLE {table} ALTER COLUMN {column} TYPE {type} USING {column}::{type};
 
 -- name: comment_table
+-- Where a cached table comes from.
 COMMENT ON TABLE {table} IS {text};
 
 -- name: comment_column
+-- What the source says of a column.
 COMMENT ON COLUMN {table}.{column} IS {text};
 
 -- name: drop_table
+-- With the views that stand on it: its job was deleted.
 DROP TABLE IF EXISTS {table} CASCADE;
 
 -- name: drop_schema
+-- Fails while something else stands in it.
 DROP SCHEMA IF EXISTS {schema};

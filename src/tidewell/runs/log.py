@@ -7,6 +7,7 @@ from tidewell import clock
 from tidewell.runs.messages import LogLine, Message
 
 MASK = "********"
+_LONGEST = 8192
 _SHORTEST = 3  # masking one or two letters would blot out the text and hide nothing
 
 
@@ -27,7 +28,7 @@ class RunLog:
             self._emit(LogLine(clock.to_wire(clock.now()), level, self.masked(message)))
 
     def masked(self, text: str) -> str:
-        """The text without the run's secrets."""
+        """The text without the run's secrets, cut where it is endless."""
         for secret in self._secrets:
             text = text.replace(secret, MASK)
-        return text
+        return text if len(text) <= _LONGEST else text[:_LONGEST] + " …"

@@ -58,7 +58,7 @@ def _migrate(url: str) -> None:
     config.set_main_option("script_location", "tidewell.state:migrations")
     try:
         with engine.connect() as connection, engine.connect() as guard:
-            guard.execute(sqlalchemy.text("SELECT pg_advisory_lock(:key)"), {"key": _LOCK})
+            guard.execute(sqlalchemy.text(_SQL["lock"]), {"key": _LOCK})
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
     finally:

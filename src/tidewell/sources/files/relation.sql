@@ -13,6 +13,7 @@ SET allowed_directories = $folders;
 SET enable_external_access = false;
 
 -- name: lock
+-- None of the above can be undone.
 SET lock_configuration = true;
 
 -- name: csv_dialect
@@ -41,14 +42,17 @@ SELECT *
                 types = $types, max_line_size = 16777216);
 
 -- name: json
+-- JSON lines, or an array of objects, with the types of the whole file.
 SELECT *
   FROM read_json($files, format = 'auto', union_by_name = true, sample_size = -1,
                  maximum_object_size = 67108864);
 
 -- name: parquet
+-- Parquet files, which know their own types.
 SELECT * FROM read_parquet($files, union_by_name = true, hive_partitioning = false);
 
 -- name: describe
+-- The columns of a relation.
 DESCRIBE {relation};
 
 -- name: leading_zero
@@ -65,7 +69,9 @@ SELECT bool_or(length(ltrim(regexp_replace(regexp_replace({column}, '[eE].*$', '
 SELECT {casts};
 
 -- name: selection
+-- The rows of a request.
 SELECT {values} FROM ({relation}) AS files WHERE {conditions};
 
 -- name: limited_selection
+-- The first ones of them.
 SELECT {values} FROM ({relation}) AS files WHERE {conditions} LIMIT {limit};
