@@ -8,7 +8,6 @@ from psycopg import sql
 
 from tidewell.cache import shape
 from tidewell.cache.address import Connection
-from tidewell.cache.ahead import ahead
 from tidewell.cache.merge import Counts, Merge, make_keys_unique
 from tidewell.cache.plan import Fence, LoadPlan, Place, Receipt
 from tidewell.cache.shape import LoadedColumn
@@ -87,8 +86,7 @@ class Load:
         self._execute("make_table", definitions=shape.definitions(self._listed, staged=False))
         if any(column.staged != column.declared for column in self._listed):
             self._stage(batches)
-            counts = self._merge({c.name: c.declared for c in self._listed}).as_multiset()
-            rows = counts.inserted
+            rows = self._merge({c.name: c.declared for c in self._listed}).into_empty()
         else:
             rows = self._copy("copy_frozen", self._table, batches)
         if self._key:
@@ -165,11 +163,11 @@ class Load:
         composed = sql.SQL(_SQL[statement]).format(
             table=table, columns=shape.identifiers([column.name for column in self._listed])
         )
-        self._trace(2, composed.as_string(self._connection))
+        self._tell(composed)
         counts = self._stream.counts
         with self._connection.cursor() as cursor:
-            with cursor.copy(composed) as copy, ahead(self._stream.pieces(batches)) as pieces:
-                for piece in pieces:
+            with cursor.copy(composed) as copy:
+                for piece in self._stream.pieces(batches):
                     copy.write(piece)
                     self._progress(counts.rows, counts.bytes)
             self._confirmed = cursor.rowcount
@@ -243,7 +241,11 @@ class Load:
                     text=sql.Literal(column.remarks.replace("\0", "")),
                 )
 
+    def _tell(self, statement: sql.Composed) -> None:
+        lines = statement.as_string(self._connection).splitlines()
+        self._trace(2, "\n".join(line for line in lines if not line.startswith("-- ")))
+
     def _execute(self, name: str, **parts: sql.Composable) -> None:
         composed = sql.SQL(_SQL[name]).format(**({"table": self._table} | parts))
-        self._trace(2, composed.as_string(self._connection))
+        self._tell(composed)
         self._connection.execute(composed)

@@ -76,6 +76,10 @@ class Merge:
         inserted, updated = self._connection.execute(statement).fetchone() or (0, 0)
         return Counts(inserted, updated, deleted)
 
+    def into_empty(self) -> int:
+        """Every row, into a table that has none; returns how many."""
+        return self._run("insert_all")
+
     def as_multiset(self) -> Counts:
         """Pair equal rows, delete what is left over in the cache, insert what it lacks."""
         self._run("mark_cached")

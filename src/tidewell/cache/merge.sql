@@ -19,6 +19,12 @@ DELETE FROM {staging} AS staged
           FROM {staging}) AS ranked
  WHERE staged.ctid = ranked.place AND ranked.rank > 1;
 
+-- name: insert_all
+-- Into a table that is empty: there is nothing to compare with.
+INSERT INTO {table} ({columns})
+SELECT {values}
+  FROM {staging} AS staged;
+
 -- name: upsert
 -- New rows, and rows of which any value differs.
 WITH written AS (

@@ -92,7 +92,7 @@ class Process:
 
     def _answer(self, message: Message) -> None:
         try:
-            # The source is read in one thread and the cache written in another; both report.
+            # The thread that takes orders, and those of drivers, may report as well.
             with self._writing:
                 self._answers.write(encode(message))
                 self._answers.flush()

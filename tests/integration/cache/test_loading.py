@@ -401,7 +401,7 @@ def test_a_wrong_password_and_a_dead_host_are_told_apart(table: CachedTable) -> 
         try_address(replace(table.address, password="wrong"), 5)
     with pytest.raises(CacheRefused, match="no database"):
         try_address(replace(table.address, database="nowhere"), 5)
-    with pytest.raises(CacheUnavailable, match="refuses the connection"):
+    with pytest.raises(CacheUnavailable, match="refused the connection"):
         try_address(replace(table.address, port=1), 5)
     with pytest.raises(CacheUnavailable, match="not found"):
         try_address(replace(table.address, host="nowhere.invalid"), 5)

@@ -12,7 +12,8 @@ from tidewell.sources.protocol import Column, ReadRequest
 from tidewell.state.statements import statements
 
 _SQL = statements("tidewell.sources.files", "relation.sql")
-_WHOLE_NUMBERS = frozenset({"BIGINT", "INTEGER", "SMALLINT", "TINYINT", "UBIGINT", "HUGEINT"})
+_WHOLE_NUMBERS = ("BIGINT", "INTEGER", "SMALLINT", "TINYINT", "UBIGINT", "HUGEINT")
+_QUESTIONS = dict.fromkeys(_WHOLE_NUMBERS, "leading_zero") | {"DOUBLE": "many_digits"}
 _NESTED = ("STRUCT", "MAP", "UNION", "JSON", "VARIANT")
 _NUMERIC = pa.opaque(pa.string(), "numeric", "PostgreSQL")
 # What is given as text, and what that text is: Arrow has no type of DuckDB's own here.
@@ -52,15 +53,17 @@ def without_loss(
 ) -> list[FileColumn]:
     """CSV has no types, so a number is one only where nothing is lost: a column with leading
     zeros is text, and one with more digits than a double keeps is an exact number."""
-    kept = []
-    for one in columns:
-        if one.duck in _WHOLE_NUMBERS and _any(duck, "leading_zero", one, relation, parameters):
-            kept.append(FileColumn(replace(one.column, type=pa.string()), "VARCHAR"))
-        elif one.duck == "DOUBLE" and _any(duck, "many_digits", one, relation, parameters):
-            kept.append(FileColumn(replace(one.column, type=_NUMERIC), "VARCHAR"))
-        else:
-            kept.append(one)
-    return kept
+    doubtful = [one for one in columns if one.duck in _QUESTIONS]
+    if not doubtful:
+        return list(columns)
+    answers = sql.SQL(", ").join(
+        sql.SQL(_SQL[_QUESTIONS[one.duck]]).format(column=sql.Identifier(one.column.name))
+        for one in doubtful
+    )
+    statement = _composed("answers", answers=answers, relation=sql.SQL(relation))
+    row = duck.execute(statement, parameters).fetchone() or ()
+    lossy = {one.column.name for one, loses in zip(doubtful, row, strict=True) if loses}
+    return [_as_written(one) if one.column.name in lossy else one for one in columns]
 
 
 def selection(
@@ -108,18 +111,9 @@ def _arrow_types(duck: duckdb.DuckDBPyConnection, kinds: Sequence[str]) -> dict[
     return dict(zip(distinct, schema.types, strict=True))
 
 
-def _any(
-    duck: duckdb.DuckDBPyConnection,
-    question: str,
-    one: FileColumn,
-    relation: LiteralString,
-    parameters: dict[str, Any],
-) -> bool:
-    statement = _composed(
-        question, column=sql.Identifier(one.column.name), relation=sql.SQL(relation)
-    )
-    row = duck.execute(statement, parameters).fetchone()
-    return bool(row and row[0])
+def _as_written(one: FileColumn) -> FileColumn:
+    exact = _NUMERIC if one.duck == "DOUBLE" else pa.string()
+    return FileColumn(replace(one.column, type=exact), "VARCHAR")
 
 
 def _value(one: FileColumn) -> sql.Composed:

@@ -57,12 +57,16 @@ DESCRIBE {relation};
 
 -- name: leading_zero
 -- A number that begins with a zero is no number: a postcode, an account.
-SELECT bool_or(regexp_matches({column}, '^\s*[+-]?0[0-9]')) FROM ({relation}) AS files;
+bool_or(regexp_matches({column}, '^\s*[+-]?0[0-9]'));
 
 -- name: many_digits
 -- More digits than a double keeps.
-SELECT bool_or(length(ltrim(regexp_replace(regexp_replace({column}, '[eE].*$', ''), '[^0-9]', '', 'g'), '0')) > 15)
-  FROM ({relation}) AS files;
+bool_or(length({column}) > 15
+        AND length(ltrim(regexp_replace(regexp_replace({column}, '[eE].*$', ''), '[^0-9]', '', 'g'), '0')) > 15);
+
+-- name: answers
+-- What is to be known of a file's columns, in one pass over it.
+SELECT {answers} FROM ({relation}) AS files;
 
 -- name: types
 -- The Arrow types that DuckDB gives its own.
