@@ -176,3 +176,14 @@ def test_a_failed_start_shows_the_end_of_the_servers_own_log(tmp_path: Path) -> 
         file.write("\nshared_buffers = 'nonsense'\n")
     with pytest.raises(TidewellError, match="shared_buffers"):
         start(tmp_path)
+
+
+def test_it_starts_in_a_home_that_everybody_may_read(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir(mode=0o755)
+    home.chmod(0o755)
+    with start(home) as server:
+        assert answers(server.url())
+    private = {path.name: stat.S_IMODE(path.stat().st_mode) for path in home.glob("*.password")}
+    assert private == {"cache.password": 0o600, "postgres.password": 0o600}
+    assert stat.S_IMODE((home / "postgres").stat().st_mode) == 0o700

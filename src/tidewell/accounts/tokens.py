@@ -4,6 +4,7 @@ RS256 only. The token names its parent (`iss`); only that parent's registered ke
 the header says of other keys (`jwk`, `jku`, `x5u`) is never looked at.
 """
 
+import contextlib
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,9 @@ from uuid import UUID
 
 import jwt
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 from tidewell.accounts.repository import PublicKey
 from tidewell.errors import Forbidden, InvalidRequest, Unauthenticated
@@ -81,12 +85,19 @@ def sign(
     }
     if account_id is not None:
         claims["sub"] = str(account_id)
-    try:
-        return jwt.encode(
-            claims, private_key, algorithm=ALGORITHM, headers={"kid": kid} if kid else None
+    headers = {"kid": kid} if kid else None
+    return jwt.encode(claims, _private_key(private_key), algorithm=ALGORITHM, headers=headers)
+
+
+def _private_key(pem: bytes) -> rsa.RSAPrivateKey:
+    key: PrivateKeyTypes | None = None
+    with contextlib.suppress(ValueError, TypeError, UnsupportedAlgorithm):
+        key = serialization.load_pem_private_key(pem, password=None)
+    if not isinstance(key, rsa.RSAPrivateKey):
+        raise InvalidRequest.of(
+            "key", "is not an RSA private key in PEM form, or a passphrase protects it"
         )
-    except (jwt.PyJWTError, ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise InvalidRequest.of("key", "is not an RSA private key in PEM form") from error
+    return key
 
 
 def _signed_claims(token: str, keys: Sequence[PublicKey]) -> dict[str, Any]:

@@ -18,28 +18,29 @@ SET lock_configuration = true;
 
 -- name: csv_dialect
 -- How a CSV file is written.
-SELECT "Delimiter", "Quote", "Escape" FROM sniff_csv($file, header = $header);
+SELECT "Delimiter", "Quote", "Escape"
+  FROM sniff_csv($file, header = $header, max_line_size = 16777216, buffer_size = 33554432);
 
 -- name: csv_sniffed
 -- With the types that hold every value of the whole file.
 SELECT *
   FROM read_csv($files, delim = $delim, quote = $quote, escape = $escape, header = $header,
                 nullstr = $nulls, allow_quoted_nulls = false, union_by_name = true,
-                sample_size = -1, max_line_size = 16777216);
+                sample_size = -1, max_line_size = 16777216, buffer_size = 33554432);
 
 -- name: csv_as_text
 -- The same, every value as it is written.
 SELECT *
   FROM read_csv($files, delim = $delim, quote = $quote, escape = $escape, header = $header,
                 nullstr = $nulls, allow_quoted_nulls = false, union_by_name = true,
-                all_varchar = true, max_line_size = 16777216);
+                all_varchar = true, max_line_size = 16777216, buffer_size = 33554432);
 
 -- name: csv
 -- With types that were found before.
 SELECT *
   FROM read_csv($files, delim = $delim, quote = $quote, escape = $escape, header = $header,
                 nullstr = $nulls, allow_quoted_nulls = false, union_by_name = true,
-                types = $types, max_line_size = 16777216);
+                types = $types, max_line_size = 16777216, buffer_size = 33554432);
 
 -- name: json
 -- JSON lines, or an array of objects, with the types of the whole file.

@@ -1,0 +1,258 @@
+"""The Files driver: which files are tables, what their columns are, and what stays closed."""
+
+import gzip
+import json
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tidewell.errors import SourceBroken, SourceNotFound, SourceRefused, Stopped
+from tidewell.sources.files import DRIVER
+from tidewell.sources.files.source import FilesSource
+from tidewell.sources.protocol import Comparison, Environment, ReadRequest
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    return folder
+
+
+def source(folder: Path, uri: str | None = None, **values: str) -> FilesSource:
+    defaults = {"URI": uri or str(folder), "Format": "Auto", "IncludeColumnHeaders": "True"}
+    return DRIVER.open(defaults | values, Environment(file_roots=(folder.resolve(),)))
+
+
+def names(opened: FilesSource) -> list[str]:
+    return sorted(table.name for table in opened.tables("Files"))
+
+
+def rows(opened: FilesSource, table: str, **request: Any) -> list[dict[str, Any]]:
+    batches = opened.read(ReadRequest("Files", table, **request)).batches
+    return [row for batch in batches for row in batch.to_pylist()]
+
+
+def types(opened: FilesSource, table: str) -> dict[str, str]:
+    return {column.name: str(column.type) for column in opened.columns("Files", table)}
+
+
+def test_a_file_a_folder_and_a_glob_are_tables(folder: Path) -> None:
+    (folder / "one.csv").write_text("a\n1\n")
+    (folder / "two.csv").write_text("a\n2\n")
+    (folder / "notes.md").write_text("not a table")
+    (folder / ".hidden.csv").write_text("a\n3\n")
+    (folder / "parts").mkdir()
+    for number in (1, 2):
+        (folder / "parts" / f"p{number}.csv").write_text(f"a\n{number}\n")
+
+    assert names(source(folder)) == ["one", "parts", "two"]
+    assert names(source(folder, str(folder / "one.csv"))) == ["one"]
+    assert names(source(folder, f"{folder}/*.csv")) == ["data", "one", "two"]
+    assert names(source(folder, (folder / "one.csv").as_uri())) == ["one"]
+    assert sorted(row["a"] for row in rows(source(folder), "parts")) == [1, 2]
+    assert sorted(row["a"] for row in rows(source(folder, f"{folder}/*.csv"), "data")) == [1, 2]
+
+
+def test_csv_keeps_what_is_written(folder: Path) -> None:
+    (folder / "t.csv").write_text(
+        "postcode,big,exact,day,at,flag,text,none\n"
+        "01099,9007199254740993,0.12345678901234567891,2026-01-31,2026-01-31 10:00:00,true,"
+        '"a ""b"", c",\n'
+        '88662,18446744073709551616,1.5,2026-02-01,2026-02-01 11:00:00,false,"line\nbreak",\n'
+    )
+    opened = source(folder)
+    kinds = types(opened, "t")
+    assert kinds["postcode"] == "string"
+    assert kinds["day"] == "date32[day]"
+    assert kinds["at"].startswith("timestamp")
+    first, second = rows(opened, "t")
+    assert (first["postcode"], second["postcode"]) == ("01099", "88662")
+    assert (str(first["big"]), str(second["big"])) == ("9007199254740993", "18446744073709551616")
+    assert Decimal(str(first["exact"])) == Decimal("0.12345678901234567891")
+    assert first["day"] == date(2026, 1, 31)
+    assert (first["text"], second["text"]) == ('a "b", c', "line\nbreak")
+    assert first["none"] is None
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("a;b\n1;x\n2;y\n", [{"a": 1, "b": "x"}, {"a": 2, "b": "y"}]),
+        ("a\tb\n1\tx\n2\ty\n", [{"a": 1, "b": "x"}, {"a": 2, "b": "y"}]),
+        ("a,b\r\n1,é\r\n2,💥\r\n", [{"a": 1, "b": "é"}, {"a": 2, "b": "💥"}]),
+        ("\ufeffa,b\n1,x\n", [{"a": 1, "b": "x"}]),
+        ("a,b\n", []),
+        ("a,b\n1,\n,y\n", [{"a": 1, "b": None}, {"a": None, "b": "y"}]),
+        ('a,b\n1,""\n2,x\n', [{"a": 1, "b": ""}, {"a": 2, "b": "x"}]),
+    ],
+)
+def test_csv_dialects(folder: Path, text: str, found: list[dict[str, Any]]) -> None:
+    (folder / "t.csv").write_bytes(text.encode())
+    assert rows(source(folder), "t") == found
+
+
+def test_a_type_is_that_of_the_whole_file(folder: Path) -> None:
+    numbers = "".join(f"{number}\n" for number in range(30_000))
+    (folder / "t.csv").write_text(f"a\n{numbers}not a number\n")
+    opened = source(folder)
+    assert types(opened, "t") == {"a": "string"}
+    assert rows(opened, "t")[-1] == {"a": "not a number"}
+
+
+def test_texts_that_mean_no_value(folder: Path) -> None:
+    (folder / "t.csv").write_text("a,b\n1,NA\nNA,x\nnull,NAN\n")
+    found = rows(source(folder, NullValues="NA, null"), "t")
+    assert found == [{"a": 1, "b": None}, {"a": None, "b": "x"}, {"a": None, "b": "NAN"}]
+
+
+def test_without_a_header_the_columns_have_numbers(folder: Path) -> None:
+    (folder / "t.csv").write_text("1,x\n2,y\n")
+    found = rows(source(folder, IncludeColumnHeaders="False"), "t")
+    assert [list(row.values()) for row in found] == [[1, "x"], [2, "y"]]
+
+
+def test_json_lines_an_array_and_a_packed_file(folder: Path) -> None:
+    items = [
+        {"id": 1, "tags": ["a", "b"], "who": {"name": "Ada"}},
+        {"id": 2, "tags": [], "who": None},
+    ]
+    (folder / "lines.jsonl").write_text("\n".join(json.dumps(item) for item in items))
+    (folder / "array.json").write_text(json.dumps(items))
+    with gzip.open(folder / "packed.json.gz", "wt") as packed:
+        packed.write(json.dumps(items))
+    opened = source(folder)
+    assert names(opened) == ["array", "lines", "packed"]
+    for table in ("array", "lines", "packed"):
+        found = rows(opened, table)
+        assert [row["id"] for row in found] == [1, 2]
+        assert json.loads(found[0]["tags"]) == ["a", "b"]
+        assert json.loads(found[0]["who"]) == {"name": "Ada"}
+
+
+def test_parquet_keeps_its_types(folder: Path) -> None:
+    table = pa.table(
+        {
+            "id": pa.array([1, None], pa.int16()),
+            "amount": pa.array([Decimal("1.50"), None], pa.decimal128(10, 2)),
+            "at": pa.array([datetime(2026, 1, 1, tzinfo=UTC), None], pa.timestamp("us", "UTC")),
+            "raw": pa.array([b"\0\xff", None], pa.binary()),
+        }
+    )
+    pq.write_table(table, folder / "t.parquet")
+    opened = source(folder)
+    assert types(opened, "t") == {
+        "id": "int16",
+        "amount": "decimal128(10, 2)",
+        "at": "timestamp[us, tz=UTC]",
+        "raw": "binary",
+    }
+    assert rows(opened, "t") == table.to_pylist()
+
+
+def test_columns_conditions_and_limits_are_pushed_down(folder: Path) -> None:
+    (folder / "t.csv").write_text(
+        "id,day\n" + "".join(f"{n},2026-01-{n:02}\n" for n in range(1, 29))
+    )
+    opened = source(folder)
+    where = (Comparison("day", ">=", "2026-01-27"),)
+    reading = opened.read(ReadRequest("Files", "t", columns=("id",), where=where))
+    assert reading.residual == ()
+    assert [row for batch in reading.batches for row in batch.to_pylist()] == [
+        {"id": 27},
+        {"id": 28},
+    ]
+    assert len(rows(opened, "t", limit=3)) == 3
+
+
+def test_odd_names_are_names(folder: Path) -> None:
+    odd = """we'ird "name" [1] *.x"""
+    (folder / f"{odd}.csv").write_text('"a ""b""",select\n1,2\n')
+    opened = source(folder)
+    assert names(opened) == [odd]
+    assert rows(opened, odd) == [{'a "b"': 1, "select": 2}]
+
+
+def test_nothing_outside_the_allowed_folders_is_read(folder: Path, tmp_path: Path) -> None:
+    secret = tmp_path / "secret.csv"
+    secret.write_text("password\nhunter2\n")
+    (tmp_path / "data-beside").mkdir()
+    (tmp_path / "data-beside" / "x.csv").write_text("a\n1\n")
+    (folder / "link.csv").symlink_to(secret)
+    (folder / "linked").symlink_to(tmp_path)
+    (folder / "fine.csv").write_text("a\n1\n")
+
+    assert names(source(folder)) == ["fine"]
+    for uri in (
+        str(secret),
+        f"{folder}/../secret.csv",
+        f"{folder}/link.csv",
+        f"{folder}/linked/secret.csv",
+        f"{tmp_path}/data-beside",
+        f"{tmp_path}/*.csv",
+        f"{folder}/../*.csv",
+        "/etc/passwd",
+        "/",
+        "relative.csv",
+        "file://elsewhere/etc/passwd",
+        "http://127.0.0.1/x.csv",
+        "s3://bucket/x.csv",
+    ):
+        with pytest.raises(SourceRefused):
+            source(folder, uri).tables("Files")
+    assert names(source(folder, f"{folder}/*/*.csv")) == []
+
+
+def test_without_allowed_folders_nothing_is_read(folder: Path) -> None:
+    (folder / "t.csv").write_text("a\n1\n")
+    opened = DRIVER.open({"URI": str(folder), "Format": "Auto"}, Environment(file_roots=()))
+    with pytest.raises(SourceRefused, match="TIDEWELL_FILES_ROOT"):
+        opened.test()
+
+
+def test_what_does_not_exist_is_named_with_near_names(folder: Path) -> None:
+    (folder / "people.csv").write_text("a\n1\n")
+    (folder / "odd.xyz").write_text("a\n")
+    with pytest.raises(SourceNotFound, match="near names: people"):
+        source(folder).columns("Files", "Peeple")
+    with pytest.raises(SourceNotFound, match="no file"):
+        source(folder, f"{folder}/gone.csv").tables("Files")
+    with pytest.raises(SourceNotFound, match="Files"):
+        source(folder).columns("Elsewhere", "people")
+    with pytest.raises(SourceNotFound, match="Format"):
+        source(folder, f"{folder}/odd.xyz").tables("Files")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("t.parquet", b"no parquet"), ("t.json", b"{{{"), ("t.csv", b"a,b\n1,\xff\xfe\n")],
+)
+def test_a_broken_file_is_said_to_be_broken(folder: Path, name: str, content: bytes) -> None:
+    (folder / name).write_bytes(content)
+    with pytest.raises(SourceBroken, match="format"):
+        rows(source(folder), "t")
+
+
+def test_a_read_can_be_cancelled(folder: Path) -> None:
+    (folder / "t.csv").write_text("a\n" + "1\n" * 500_000)
+    opened = source(folder)
+    batches = iter(opened.read(ReadRequest("Files", "t")).batches)
+    next(batches)
+    opened.cancel()
+    with pytest.raises(Stopped):
+        list(batches)
+
+
+def test_many_files_and_long_lines_stay_within_the_memory(folder: Path) -> None:
+    (folder / "parts").mkdir()
+    for number in range(200):
+        (folder / "parts" / f"p{number}.csv").write_text(f"a,b\n{number},x\n")
+    (folder / "parts" / "long.csv").write_text(f"a,b\n1,{'x' * 10_000_000}\n")
+    found = rows(source(folder), "parts")
+    assert len(found) == 201
+    assert max(len(row["b"]) for row in found) == 10_000_000
