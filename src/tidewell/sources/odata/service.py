@@ -102,7 +102,8 @@ class Service:
         self._client.close()
 
     def _page(self, url: str) -> Page:
-        answer = self._get(url, {"Accept": _JSON, "Prefer": f"odata.maxpagesize={self._page_size}"})
+        headers = {"Accept": _JSON, "Prefer": f"odata.maxpagesize={self._page_size}"}
+        answer = self._get(url, headers, attempts=_ATTEMPTS)
         body = _decoded(answer)
         rows = body.get("value") if isinstance(body, dict) else None
         if not isinstance(rows, list):

@@ -123,6 +123,8 @@ class ODataSource:
                 arrays = [to_array(one, [row[one.name] for row in rows]) for one in wanted]
             except KeyError as error:
                 raise SourceBroken(f"The service left out the property {error} of a row.") from None
+            except TypeError:
+                raise SourceBroken("The service gave a row that is no JSON object.") from None
             yield pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
