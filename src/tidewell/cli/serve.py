@@ -116,7 +116,7 @@ async def _run(
         address = ""
         if host is not None:
             address = await stack.enter_async_context(http(node, host, port))
-        log.info("started", address=address, worker=worker, ticker=ticker, at=clock.now())
+        log.info("started", address=address, worker=worker, ticker=ticker)
         if beside is not None:
             aside = asyncio.create_task(beside(node, address))
             done, _ = await asyncio.wait([aside, stopping], return_when=asyncio.FIRST_COMPLETED)
