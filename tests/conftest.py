@@ -67,6 +67,16 @@ def database_url(server: EmbeddedServer) -> Iterator[str]:
 @pytest.fixture
 def cache_database(server: EmbeddedServer) -> Iterator[CacheDatabase]:
     """A fresh, empty database that belongs to a plain role of its own."""
+    yield from _cache_database(server)
+
+
+@pytest.fixture
+def another_cache(server: EmbeddedServer) -> Iterator[CacheDatabase]:
+    """Another one, of another role."""
+    yield from _cache_database(server)
+
+
+def _cache_database(server: EmbeddedServer) -> Iterator[CacheDatabase]:
     name = f"cache_{uuid4().hex}"
     database = CacheDatabase(server.host, server.port, name, uuid4().hex, name)
     with psycopg.connect(server.url("postgres"), autocommit=True) as connection:

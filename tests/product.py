@@ -97,11 +97,15 @@ class Customer:
         kept = {name: value for name, value in claims.items() if value is not None}
         return jwt.encode(kept, self.vendor.private, algorithm="RS256", headers=headers)
 
-    def client(self, token: str | None = None) -> httpx.Client:
+    def client(self) -> httpx.Client:
         """An HTTP client with a token."""
+        return self.client_of()
+
+    def client_of(self, **changes: Any) -> httpx.Client:
+        """The same, with other claims."""
         return httpx.Client(
             base_url=self.base_url,
-            headers={"Authorization": f"Bearer {token or self.token()}"},
+            headers={"Authorization": f"Bearer {self.token(**changes)}"},
             timeout=30,
         )
 
@@ -130,11 +134,12 @@ def make_vendor(folder: Path, settings: Mapping[str, str]) -> Vendor:
     return Vendor(made["id"], made["kid"], private, public)
 
 
-def make_customer(base_url: str, vendor: Vendor, settings: Mapping[str, str]) -> Customer:
-    """A customer of a vendor, made by the command line."""
-    arguments = ("--account", vendor.id, "--name", "Customer")
-    made = json.loads(command("subaccount", "create", *arguments, settings=settings))
-    return Customer(base_url, vendor, made["id"])
+def make_customer(base_url: str, vendor: Vendor) -> Customer:
+    """A customer of a vendor, made over HTTP."""
+    with Customer(base_url, vendor, "").client_of(sub=None) as client:
+        body = {"accountName": "Customer"}
+        made = ok(client.post("/api/poweredby/account/create", json=body))
+    return Customer(base_url, vendor, made["accountId"])
 
 
 def ok(answer: httpx.Response) -> Any:

@@ -79,7 +79,7 @@ def vendor(product: Product, tmp_path_factory: pytest.TempPathFactory) -> Vendor
 @pytest.fixture
 def customer(product: Product, vendor: Vendor) -> Customer:
     """A customer of its own, without a cache connection yet."""
-    return make_customer(product.base_url, vendor, product.settings)
+    return make_customer(product.base_url, vendor)
 
 
 @pytest.fixture

@@ -26,7 +26,10 @@ class Settings(BaseSettings):
     )
     secret_key: SecretStr = Field(
         default=SecretStr(""),
-        description="Encrypts stored credentials; empty: made once, kept in TIDEWELL_HOME (0600).",
+        description=(
+            "Encrypts stored credentials; a comma separates a new key from older ones; empty: "
+            "made once, kept in TIDEWELL_HOME (0600)."
+        ),
     )
     run_concurrency: int = Field(
         default=4, ge=1, le=256, description="Runs that one worker executes at a time."

@@ -146,7 +146,7 @@ def test_a_node_on_its_embedded_postgresql_finds_everything_again(tmp_path: Path
     settings = {"TIDEWELL_HOME": str(home)}
     with node(home, files) as (base_url, running):
         vendor = make_vendor(tmp_path, settings)  # beside the node, on the same server
-        customer = make_customer(base_url, vendor, settings)
+        customer = make_customer(base_url, vendor)
         with customer.client() as client:
             job = make_job(client, home, files)
             assert wait_for_end(client, job["id"])["lastRun"]["status"] == "JOB_SUCCESS"

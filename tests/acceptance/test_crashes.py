@@ -49,7 +49,7 @@ def client(
         base_url = f"http://127.0.0.1:{port}"
         wait_until_ready(base_url, log)
         vendor = make_vendor(tmp_path, settings)
-        with make_customer(base_url, vendor, settings).client() as client:
+        with make_customer(base_url, vendor).client() as client:
             body = {"connectionString": cache_database.connection_string}
             ok(client.post("/api/job/cacheConnection", json=body))
             yield client

@@ -26,7 +26,7 @@ Sign = Callable[..., str]
 @pytest.fixture(scope="module")
 def customer(product: Product, vendor: Vendor) -> Customer:
     """One customer for all tests: only two of them leave something behind."""
-    return make_customer(product.base_url, vendor, product.settings)
+    return make_customer(product.base_url, vendor)
 
 
 @pytest.fixture
@@ -184,7 +184,7 @@ def test_a_sub_of_somebody_else(
     customer: Customer, sign: Sign, product: Product, tmp_path: Path
 ) -> None:
     stranger = make_vendor(tmp_path, product.settings)
-    other = make_customer(product.base_url, stranger, product.settings)
+    other = make_customer(product.base_url, stranger)
     for sub in (other.account_id, str(uuid4()), "x"):
         assert refusal(answer(customer, sign(sub=sub))) == FORBIDDEN
 
@@ -194,7 +194,7 @@ def test_what_belongs_to_another_account_does_not_exist(
 ) -> None:
     body = {"name": "Mine", "driver": "OData", "connectionString": "URL=http://127.0.0.1:1/"}
     mine = ok(client.post("/api/connections", json=body))["connection"]["id"]
-    other = make_customer(product.base_url, customer.vendor, product.settings)
+    other = make_customer(product.base_url, customer.vendor)
     with other.client() as stranger:
         found = stranger.get(f"/api/connections/{mine}")
         missing = stranger.get(f"/api/connections/{uuid4()}")

@@ -14,7 +14,7 @@ INSERT INTO account (id, parent_id, external_id, name, created_at)
 SELECT %(id)s, parent_account.id, %(external_id)s, %(name)s, %(now)s
   FROM parent_account
  WHERE parent_account.id = %(parent_id)s
-RETURNING id;
+RETURNING id, external_id, name, created_at;
 
 -- name: keys_of_parent
 -- across accounts: the keys tell who calls, so they come before the account.
@@ -31,3 +31,77 @@ SELECT public_key.kid, public_key.pem
 -- name: is_account_of
 -- Whether an account belongs to a parent.
 SELECT FROM account WHERE id = %(account_id)s AND parent_id = %(parent_id)s;
+
+-- name: revoke_key
+-- across accounts: the keys belong to the parent.
+-- From now on no token that it signed is accepted.
+UPDATE public_key
+   SET revoked_at = %(now)s
+ WHERE parent_id = %(parent_id)s AND kid = %(kid)s AND revoked_at IS NULL
+RETURNING id;
+
+-- name: list_keys
+-- across accounts: as above.
+-- The keys of a parent, oldest first, revoked ones too.
+SELECT kid, created_at, revoked_at
+  FROM public_key
+ WHERE parent_id = %(parent_id)s
+ ORDER BY created_at, kid;
+
+-- name: count_keys
+-- across accounts: as above.
+-- How many keys are in use; the parent's row is held, so that two do not pass the limit together.
+SELECT (SELECT count(*) FROM public_key
+         WHERE public_key.parent_id = parent_account.id AND revoked_at IS NULL) AS keys
+  FROM parent_account
+ WHERE id = %(parent_id)s
+   FOR UPDATE;
+
+-- name: parent
+-- across accounts: a parent stands above the accounts.
+-- A parent account.
+SELECT * FROM parent_account WHERE id = %(parent_id)s;
+
+-- name: set_hosts
+-- across accounts: as above.
+-- Where the parent's customers may be sent back to, and whose pages may frame ours.
+UPDATE parent_account
+   SET return_hosts = %(return_hosts)s, frame_origins = %(frame_origins)s
+ WHERE id = %(parent_id)s
+RETURNING id;
+
+-- name: list_accounts
+-- across accounts: these are the accounts of one parent.
+-- The parent's sub-accounts, oldest first.
+SELECT id, external_id, name, created_at
+  FROM account
+ WHERE parent_id = %(parent_id)s
+ ORDER BY created_at, id;
+
+-- name: find_account
+-- across accounts: the account is what is looked for.
+-- A sub-account by its id or the vendor's own id of it; the id wins.
+SELECT id, external_id, name, created_at
+  FROM account
+ WHERE parent_id = %(parent_id)s AND (id = %(id)s OR external_id = %(external_id)s)
+ ORDER BY (id IS NOT DISTINCT FROM %(id)s) DESC
+ LIMIT 1;
+
+-- name: update_account
+-- New values of what is given; the rest stays.
+UPDATE account
+   SET external_id = CASE WHEN %(set_external_id)s THEN %(external_id)s ELSE external_id END,
+       name = CASE WHEN %(set_name)s THEN %(name)s ELSE name END
+ WHERE id = %(account_id)s AND parent_id = %(parent_id)s
+RETURNING id, external_id, name, created_at;
+
+-- name: lock_account
+-- The account's own row, held until the transaction ends.
+SELECT id, external_id, name, created_at
+  FROM account
+ WHERE id = %(account_id)s AND parent_id = %(parent_id)s
+   FOR UPDATE;
+
+-- name: delete_account
+-- With everything that belongs to it.
+DELETE FROM account WHERE id = %(account_id)s AND parent_id = %(parent_id)s;

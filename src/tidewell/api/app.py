@@ -7,7 +7,7 @@ from fastapi import FastAPI, Response
 from fastapi.responses import HTMLResponse
 
 from tidewell import __version__
-from tidewell.api import connections, jobs
+from tidewell.api import accounts, connections, jobs, links
 from tidewell.api.errors import RETRY_SECONDS, handle_errors
 from tidewell.api.middleware import Around
 from tidewell.api.reference_page import reference_page
@@ -31,7 +31,7 @@ def create_app(services: Services) -> FastAPI:
     app.state.services = services
     handle_errors(app)
     app.add_middleware(Around)
-    for part in (jobs, connections):
+    for part in (jobs, connections, links, accounts):
         app.include_router(part.router)
 
     @app.get("/healthz", operation_id="health", tags=["operation"])

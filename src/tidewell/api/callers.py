@@ -10,6 +10,7 @@ from fastapi.security import HTTPBearer
 
 from tidewell import clock
 from tidewell.accounts import repository, tokens
+from tidewell.accounts.audit import Author
 from tidewell.accounts.repository import PublicKey
 from tidewell.api.services import Node
 from tidewell.errors import Forbidden, Unauthenticated
@@ -22,6 +23,12 @@ class Parent:
     parent_id: UUID
     account_id: UUID | None
     connection_ids: frozenset[UUID] | None
+    request_id: str
+
+    @property
+    def author(self) -> Author:
+        """Who writes, for the audit."""
+        return Author(self.parent_id, self.account_id, self.request_id)
 
 
 @dataclass(frozen=True)
@@ -31,6 +38,12 @@ class Account:
     parent_id: UUID
     account_id: UUID
     connection_ids: frozenset[UUID] | None
+    request_id: str
+
+    @property
+    def author(self) -> Author:
+        """Who writes, for the audit."""
+        return Author(self.parent_id, self.account_id, self.request_id)
 
 
 # Only for the OpenAPI document: the scheme itself would answer with its own error.
@@ -53,13 +66,14 @@ async def _parent(request: Request, node: Node, _: Annotated[object, Depends(_be
             connection, claims.account_id, claims.parent_id
         ):
             raise Forbidden("The token's sub is not a sub-account of its iss.")
-    return Parent(claims.parent_id, claims.account_id, claims.connection_ids)
+    request_id: str = request.state.request_id
+    return Parent(claims.parent_id, claims.account_id, claims.connection_ids, request_id)
 
 
 async def _account(parent: Annotated[Parent, Depends(_parent)]) -> Account:
     if parent.account_id is None:
         raise Forbidden("This call needs a token with sub, the id of a sub-account.")
-    return Account(parent.parent_id, parent.account_id, parent.connection_ids)
+    return Account(parent.parent_id, parent.account_id, parent.connection_ids, parent.request_id)
 
 
 ParentCaller = Annotated[Parent, Depends(_parent)]

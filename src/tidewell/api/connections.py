@@ -8,14 +8,17 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from tidewell import __version__, clock
+from tidewell.accounts import audit
+from tidewell.accounts.audit import Action
 from tidewell.api.bodies import StrictRoute
 from tidewell.api.callers import Account, AccountCaller, ParentCaller
-from tidewell.api.services import Node, Services
+from tidewell.api.services import Node, Services, removal
 from tidewell.connections import cache, opening, repository, strings
 from tidewell.connections.opening import OpenedConnection
 from tidewell.connections.repository import ConnectionSettings
 from tidewell.errors import NotFound
 from tidewell.sources import registry
+from tidewell.state.database import Connection
 
 router = APIRouter(route_class=StrictRoute, prefix="/api", tags=["connections"])
 
@@ -49,14 +52,11 @@ async def update_cache_connection(
     """Create the account's cache connection, or replace it; it is tested, up or not."""
     text = body.connection_string
     tested = await cache.test(text)
-    async with node.database.transaction() as connection:
-        row = await cache.save(
-            connection, node.sealing, caller.account_id, text, tested, clock.now()
-        )
+    row = await removal(node, caller.author).replace_cache(caller.account_id, text, tested)
     return cache.to_wire_connection(row, text)
 
 
-@router.post("/connections", operation_id="createConnection", status_code=201)
+@router.post("/connections", operation_id="makeConnection", status_code=201)
 async def create_connection(
     body: ConnectionBody, caller: AccountCaller, node: Node
 ) -> dict[str, Any]:
@@ -69,6 +69,7 @@ async def create_connection(
         row = await repository.insert(
             connection, caller.account_id, connection_id, settings, clock.now()
         )
+        await _note(connection, caller, Action.CONNECTION_CREATED, row)
     return _to_wire(row, node)
 
 
@@ -77,7 +78,7 @@ async def update_connection(
     connection_id: str, body: ConnectionBody, caller: AccountCaller, node: Node
 ) -> dict[str, Any]:
     """Replace a connection's values; a masked secret keeps the stored one."""
-    key = _id(connection_id)
+    key = connection_id_of(connection_id)
     driver = registry.driver(body.driver)
     values = strings.parse(body.connection_string, driver.keys)
     async with node.database.transaction() as connection:
@@ -86,6 +87,7 @@ async def update_connection(
             values = strings.unmasked(values, opened.values, driver.keys)
         settings = _settings(body, driver.name, values, node, key)
         row = await repository.update(connection, caller.account_id, key, settings, clock.now())
+        await _note(connection, caller, Action.CONNECTION_UPDATED, row)
     return _to_wire(row, node)
 
 
@@ -94,7 +96,7 @@ async def get_connection(connection_id: str, caller: AccountCaller, node: Node) 
     """A connection, its secrets masked."""
     async with node.database.transaction() as connection:
         row = await repository.one(
-            connection, caller.account_id, _id(connection_id), caller.connection_ids
+            connection, caller.account_id, connection_id_of(connection_id), caller.connection_ids
         )
     return _to_wire(row, node)
 
@@ -102,7 +104,7 @@ async def get_connection(connection_id: str, caller: AccountCaller, node: Node) 
 @router.post("/connections/{connection_id}/test", operation_id="testConnection")
 async def test_connection(connection_id: str, caller: AccountCaller, node: Node) -> dict[str, Any]:
     """Try a connection: whether its source answers, and if not, why."""
-    key = _id(connection_id)
+    key = connection_id_of(connection_id)
     async with node.database.transaction() as connection:
         opened = await _opened(connection, caller, node, key)
     error = await opening.test(opened, node.environment)
@@ -136,14 +138,20 @@ async def list_connections(
     }
 
 
-@router.get("/poweredby/sources/list", operation_id="listSources")
+@router.get("/poweredby/sources/list", operation_id="listDataSources")
 async def list_sources(caller: ParentCaller) -> dict[str, Any]:
     """The drivers that are installed."""
     return {"dataSources": [{"dataSource": name} for name in registry.names()]}
 
 
+async def _note(
+    connection: Connection, caller: Account, action: Action, row: dict[str, Any]
+) -> None:
+    await audit.record(connection, caller.author, action, row["id"], row["name"], clock.now())
+
+
 async def _opened(
-    connection: Any, caller: Account, node: Services, connection_id: UUID
+    connection: Connection, caller: Account, node: Services, connection_id: UUID
 ) -> OpenedConnection:
     opened = await opening.find(
         connection, node.sealing, caller.account_id, connection_id, caller.connection_ids
@@ -187,7 +195,8 @@ def _status(row: dict[str, Any]) -> str:
     return "NotAuthenticated" if row["test_error"] else "Conditional"
 
 
-def _id(text: str) -> UUID:
+def connection_id_of(text: str) -> UUID:
+    """The id in a path. Raises NotFound where it is none."""
     try:
         return UUID(text)
     except ValueError:

@@ -10,7 +10,7 @@ from tidewell import clock
 from tidewell.api.bodies import StrictRoute
 from tidewell.api.callers import Account, AccountCaller
 from tidewell.api.errors import invalid_fields
-from tidewell.api.services import Node, Services
+from tidewell.api.services import Node, Services, removal
 from tidewell.connections import opening
 from tidewell.errors import InvalidRequest, NotFound
 from tidewell.jobs import repository as jobs
@@ -25,9 +25,9 @@ from tidewell.runs.wire import log_line_to_wire, run_to_wire
 router = APIRouter(route_class=StrictRoute, prefix="/api", tags=["jobs"])
 
 
-def changes(node: Node) -> JobChanges:
+def changes(node: Node, caller: AccountCaller) -> JobChanges:
     """The changes of jobs, on this node's database and queue."""
-    return JobChanges(node.database, node.queue, node.sealing, clock.now)
+    return JobChanges(node.database, node.queue, clock.now, caller.author)
 
 
 Changes = Annotated[JobChanges, Depends(changes)]
@@ -80,13 +80,11 @@ async def update_job(
 
 
 @router.delete("/job/{job_id}/delete", operation_id="deleteJob")
-async def delete_job(
-    job_id: str, caller: AccountCaller, node: Node, changes: Changes
-) -> dict[str, Any]:
+async def delete_job(job_id: str, caller: AccountCaller, node: Node) -> dict[str, Any]:
     """End a run of a job, drop its cached table, forget it."""
     key = _id("job", job_id)
     await _one(node, caller, key)
-    await changes.delete(caller.account_id, key)
+    await removal(node, caller.author).job(caller.account_id, key)
     return {}
 
 

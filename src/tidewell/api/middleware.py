@@ -14,6 +14,7 @@ from tidewell.errors import PayloadTooLarge, TidewellError
 
 LARGEST_BODY = 1 << 20
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+_PAGES = "/oem/"
 _WITH_BODY = {"POST", "PUT", "PATCH"}
 
 log = structlog.get_logger()
@@ -115,6 +116,9 @@ def _refusal(scope: Scope, headers: Headers) -> tuple[int, str, str] | None:
     has_body = length not in ("", "0") or "transfer-encoding" in headers
     if scope["method"] in _WITH_BODY and has_body:
         kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-        if kind and kind != "application/json" and not kind.endswith("+json"):
+        if scope["path"].startswith(_PAGES):
+            if kind != "application/x-www-form-urlencoded":
+                return 415, "UNSUPPORTED_MEDIA_TYPE", "Send the form as a browser does."
+        elif kind and kind != "application/json" and not kind.endswith("+json"):
             return 415, "UNSUPPORTED_MEDIA_TYPE", "Send the body as application/json."
     return None

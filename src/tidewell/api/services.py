@@ -4,8 +4,11 @@ from typing import Annotated, Protocol
 
 from fastapi import Depends, Request
 
+from tidewell import clock
+from tidewell.accounts.audit import Author
 from tidewell.connections.sealing import SealingBox
 from tidewell.runs.queue import Queue
+from tidewell.runs.removal import Removal
 from tidewell.settings import Settings
 from tidewell.sources.protocol import Environment
 from tidewell.state.database import Database
@@ -28,6 +31,11 @@ class Services(Protocol):
 
     @property
     def environment(self) -> Environment: ...
+
+
+def removal(node: Services, author: Author) -> Removal:
+    """Removes things in the name of an author."""
+    return Removal(node.database, node.queue, node.sealing, clock.now, author)
 
 
 def services(request: Request) -> Services:

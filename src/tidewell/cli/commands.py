@@ -1,23 +1,17 @@
 """What each command takes and prints."""
 
-import asyncio
-import json
-import sys
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, Any
-from uuid import UUID, uuid4
+from typing import Annotated
+from uuid import UUID
 
 import typer
-from pydantic import ValidationError
 
 from tidewell import __version__, clock
-from tidewell.accounts import keys, repository, tokens
-from tidewell.errors import TidewellError
+from tidewell.accounts import tokens
+from tidewell.cli.accounts import account_app, subaccount_app
+from tidewell.cli.doing import load_settings
+from tidewell.cli.secrets import secrets_app, signing_app
 from tidewell.settings import Settings
-from tidewell.state.database import Connection, Database
-from tidewell.state.opened import state_url
-from tidewell.state.schema import upgrade
 
 
 def _settings_help() -> str:
@@ -37,10 +31,10 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-account_app = typer.Typer(help="Parent accounts: the software vendors.", no_args_is_help=True)
-subaccount_app = typer.Typer(help="Sub-accounts: the vendors' customers.", no_args_is_help=True)
 app.add_typer(account_app, name="account")
 app.add_typer(subaccount_app, name="subaccount")
+app.add_typer(secrets_app, name="secrets")
+app.add_typer(signing_app, name="signing-key")
 
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0: a free one.")]
@@ -96,50 +90,6 @@ def demo(host: Host = "127.0.0.1", port: Port = 8080) -> None:
     showing.demo(load_settings(), host, port)
 
 
-@account_app.command("create")
-def create_account(
-    name: Annotated[str, typer.Option(help="Name of the vendor.")],
-    public_key: Annotated[
-        Path, typer.Option(exists=True, dir_okay=False, help="RSA public key (PEM) of its tokens.")
-    ],
-    kid: Annotated[
-        str, typer.Option(help="Key id that tokens may give; empty: the key's thumbprint.")
-    ] = "",
-) -> None:
-    """Make a parent account; prints JSON with its id."""
-    pem, thumbprint = keys.check_public_key(_text(public_key))
-
-    async def make(connection: Connection) -> dict[str, Any]:
-        parent_id = await repository.create_parent(
-            connection, uuid4(), name, pem, clock.now(), kid or thumbprint
-        )
-        return {"id": str(parent_id), "name": name, "kid": kid or thumbprint}
-
-    _print(_in_database(make))
-
-
-@subaccount_app.command("create")
-def create_subaccount(
-    account: Annotated[UUID, typer.Option(help="Id of the parent account.")],
-    external_id: Annotated[str | None, typer.Option(help="The vendor's own id of it.")] = None,
-    name: Annotated[str, typer.Option(help="Name of the customer.")] = "",
-) -> None:
-    """Make a sub-account; prints JSON with its id."""
-
-    async def make(connection: Connection) -> dict[str, Any]:
-        account_id = await repository.create_account(
-            connection, uuid4(), account, name, external_id, clock.now()
-        )
-        return {
-            "id": str(account_id),
-            "parentId": str(account),
-            "externalId": external_id,
-            "name": name,
-        }
-
-    _print(_in_database(make))
-
-
 @app.command()
 def token(
     key: Annotated[
@@ -161,37 +111,3 @@ def token(
             kid=kid,
         )
     )
-
-
-def load_settings() -> Settings:
-    """The settings of the environment. Raises TidewellError that names the wrong one."""
-    try:
-        return Settings()
-    except ValidationError as error:
-        wrong = "; ".join(
-            f"TIDEWELL_{str(one['loc'][0]).upper()}: {one['msg']}" for one in error.errors()
-        )
-        raise TidewellError(f"The settings are not valid: {wrong}") from None
-
-
-def _in_database(make: Callable[[Connection], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
-    """Do something in one transaction on the state database."""
-
-    async def do(url: str) -> dict[str, Any]:
-        async with Database(url) as database, database.transaction() as connection:
-            return await make(connection)
-
-    with state_url(load_settings()) as url:
-        upgrade(url)
-        return asyncio.run(do(url))
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise TidewellError(f"{path} cannot be read as text.") from error
-
-
-def _print(result: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(result) + "\n")

@@ -116,8 +116,9 @@ class Demo:
             parent_id = await accounts.create_parent(
                 connection, uuid4(), "Demo vendor", pem, now(), kid
             )
-            account_id = await accounts.create_account(
-                connection, uuid4(), parent_id, "Demo customer", "demo", now()
+            account_id = uuid4()
+            await accounts.create_account(
+                connection, account_id, parent_id, "Demo customer", "demo", now()
             )
         identity = Identity(parent_id, account_id, key)
         notes.write_text(json.dumps({"parentId": str(parent_id), "accountId": str(account_id)}))

@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 import uvicorn
 
-from tidewell import clock, logs
+from tidewell import logs, pages
 from tidewell.api.app import create_app
 from tidewell.cli.node import Node, background, open_node, until_signal
 from tidewell.errors import TidewellError
@@ -40,8 +40,10 @@ class _Server(uvicorn.Server):
 @asynccontextmanager
 async def http(node: Node, host: str, port: int) -> AsyncIterator[str]:
     """Serve the API and give its address. Raises TidewellError when the port is taken."""
+    app = create_app(node)
+    app.include_router(pages.router)
     config = uvicorn.Config(
-        create_app(node),
+        app,
         host=host,
         port=port,
         log_config=None,

@@ -138,7 +138,7 @@ async def save(
         },
     )
     row = await cursor.fetchone()
-    if old and _identity(sealing.open(old["sealed"], row_id)) != _identity(text):
+    if old and is_another(sealing.open(old["sealed"], row_id), text):
         await connection.execute(_SQL["reload_jobs"], {"account_id": account_id})
     return dict(row or {})
 
@@ -166,10 +166,20 @@ def to_wire_connection(row: Mapping[str, Any], text: str) -> dict[str, Any]:
     return answer
 
 
-def _identity(text: str) -> tuple[str, str, str]:
+def is_another(old: str, new: str) -> bool:
+    """Whether two connection strings name different caches: another server, database or user."""
+    return _identity(old) != _identity(new)
+
+
+def is_same_database(old: str, new: str) -> bool:
+    """Whether two connection strings lead to the same tables, whoever the user is."""
+    return _identity(old)[:2] == _identity(new)[:2]
+
+
+def _identity(text: str) -> tuple[tuple[str, int], str, str]:
     """What makes a cache another one: its server, database and user."""
     target = address(text)
-    return target.host.lower(), target.database, target.user
+    return (target.host.lower(), target.port), target.database, target.user
 
 
 def _number(values: Mapping[str, str], name: str, most: int) -> int:

@@ -36,6 +36,14 @@ RETURNING *;
 -- One connection of the account.
 SELECT * FROM connection WHERE account_id = %(account_id)s AND id = %(id)s;
 
+-- name: lock_connection
+-- One connection of the account, held until the transaction ends.
+SELECT * FROM connection WHERE account_id = %(account_id)s AND id = %(id)s FOR UPDATE;
+
+-- name: delete_connection
+-- Fails while jobs refer to it.
+DELETE FROM connection WHERE account_id = %(account_id)s AND id = %(id)s;
+
 -- name: connections
 -- The account's connections, oldest first.
 SELECT *

@@ -63,6 +63,24 @@ async def one(
     return row
 
 
+async def lock(connection: Connection, account_id: UUID, connection_id: UUID) -> dict[str, Any]:
+    """The connection's own row, held until the transaction ends. Raises NotFound."""
+    cursor = await connection.execute(
+        _SQL["lock_connection"], {"account_id": account_id, "id": connection_id}
+    )
+    row = await cursor.fetchone()
+    if row is None:
+        raise NotFound(f"There is no connection {connection_id}.")
+    return row
+
+
+async def delete(connection: Connection, account_id: UUID, connection_id: UUID) -> None:
+    """Forget a connection that no job uses."""
+    await connection.execute(
+        _SQL["delete_connection"], {"account_id": account_id, "id": connection_id}
+    )
+
+
 async def listed(
     connection: Connection,
     account_id: UUID,
@@ -115,6 +133,10 @@ async def _write(
             },
         )
     except psycopg.errors.UniqueViolation as error:
+        if error.diag.constraint_name == "connection_external_id":
+            raise Conflict(
+                f"This account has a connection with the externalId {settings.external_id} already."
+            ) from error
         raise Conflict(
             f"This account has a connection named {settings.name} already (names have no case)."
         ) from error

@@ -27,6 +27,14 @@ SELECT * FROM job WHERE account_id = %(account_id)s AND id = %(id)s FOR UPDATE;
 -- Forget a job; its runs and their logs go with it.
 DELETE FROM job WHERE account_id = %(account_id)s AND id = %(id)s;
 
+-- name: jobs_of_connection
+-- The account's jobs, perhaps only those that use one connection.
+SELECT id, name
+  FROM job
+ WHERE account_id = %(account_id)s
+   AND (%(connection_id)s::uuid IS NULL OR connection_id = %(connection_id)s)
+ ORDER BY created_at, id;
+
 -- name: list_jobs
 -- The account's jobs, oldest first, each with its latest run; only those over given connections
 -- where a token is narrowed to them, or only one.

@@ -101,6 +101,24 @@ async def one(
     return rows[0]
 
 
+async def of_connection(
+    connection: Connection, account_id: UUID, connection_id: UUID
+) -> list[dict[str, Any]]:
+    """The jobs that use a connection: id and name."""
+    cursor = await connection.execute(
+        _SQL["jobs_of_connection"], {"account_id": account_id, "connection_id": connection_id}
+    )
+    return await cursor.fetchall()
+
+
+async def of_account(connection: Connection, account_id: UUID) -> list[dict[str, Any]]:
+    """All jobs of the account: id and name."""
+    cursor = await connection.execute(
+        _SQL["jobs_of_connection"], {"account_id": account_id, "connection_id": None}
+    )
+    return await cursor.fetchall()
+
+
 async def occupant(
     connection: Connection, account_id: UUID, job_id: UUID, settings: JobSettings
 ) -> dict[str, Any] | None:

@@ -1,33 +1,28 @@
-"""Create, update, delete: a job together with its runs, its schedule and its place in the cache."""
+"""Create, update, run, stop: a job together with its runs, its schedule and its place."""
 
-import asyncio
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg.errors
 import structlog
 
+from tidewell.accounts import audit
+from tidewell.accounts.audit import Action, Author
 from tidewell.cache import place
 from tidewell.clock import Clock
 from tidewell.connections.opening import OpenedConnection
-from tidewell.connections.sealing import SealingBox
-from tidewell.errors import CacheError, Conflict, Detail
+from tidewell.errors import Conflict, Detail
 from tidewell.jobs import repository as jobs
 from tidewell.jobs.job import JobSettings
 from tidewell.jobs.params import CachingParams
 from tidewell.jobs.repository import Schedule
 from tidewell.jobs.schedule import Interval, Unit, next_after
 from tidewell.jobs.settings import JobBody
-from tidewell.runs.cleaning import drop_deleted
 from tidewell.runs.commands import queue_run, stop_run
 from tidewell.runs.queue import Queue
-from tidewell.runs.repository import cancel_in_queue
 from tidewell.state.database import Connection, Database
-
-_DROP_SECONDS = 5.0
-_DROP_LATER = timedelta(seconds=15)
 
 log = structlog.get_logger()
 
@@ -38,8 +33,8 @@ class JobChanges:
 
     database: Database
     queue: Queue
-    sealing: SealingBox
     clock: Clock
+    author: Author
 
     async def create(self, account_id: UUID, settings: JobSettings, body: JobBody) -> UUID:
         """Make a job; without a defined first time its first run is queued at once.
@@ -54,6 +49,7 @@ class JobChanges:
                 await _need_cache(connection, account_id)
                 await _need_room(connection, account_id, job_id, settings)
                 await jobs.insert(connection, account_id, job_id, settings, schedule, now)
+                await self._note(connection, Action.JOB_CREATED, job_id, settings.name)
                 if settings.enabled and body.defined_next_run is None:
                     await queue_run(connection, self.queue, account_id, job_id, "create", now)
         except psycopg.errors.UniqueViolation:
@@ -89,28 +85,7 @@ class JobChanges:
                 now,
                 reload=moved or _reads_otherwise(old, settings),
             )
-
-    async def delete(self, account_id: UUID, job_id: UUID) -> None:
-        """End a run of the job, forget the job, and drop its cached table, now or later."""
-        now = self.clock()
-        async with self.database.transaction() as connection:
-            await jobs.lock(connection, account_id, job_id)
-            await stop_run(connection, account_id, job_id, now)
-            cache = await jobs.cache_of(connection, account_id)
-            await jobs.delete(connection, account_id, job_id)
-            if cache is None:
-                return
-            queued = await self.queue.defer_drop(
-                connection, job_id, cache["sealed"], cache["id"], now + _DROP_LATER
-            )
-        try:
-            async with asyncio.timeout(_DROP_SECONDS):
-                await drop_deleted(self.sealing, job_id, cache["sealed"], cache["id"])
-        except (TimeoutError, CacheError) as error:
-            log.warning("drop_postponed", job_id=str(job_id), reason=str(error))
-            return
-        async with self.database.transaction() as connection:
-            await cancel_in_queue(connection, queued)
+            await self._note(connection, Action.JOB_UPDATED, job_id, settings.name)
 
     async def run(self, account_id: UUID, job_id: UUID) -> UUID:
         """Queue a run now; Conflict when the job is disabled."""
@@ -121,6 +96,7 @@ class JobChanges:
                     "This job is disabled, so it does not run: enable it with "
                     f"PUT /api/job/{job_id}/update first."
                 )
+            await self._note(connection, Action.JOB_RUN, job_id, job["name"])
             return await queue_run(
                 connection, self.queue, account_id, job_id, "request", self.clock()
             )
@@ -128,8 +104,12 @@ class JobChanges:
     async def stop(self, account_id: UUID, job_id: UUID) -> None:
         """End the job's queued or running run, if there is one."""
         async with self.database.transaction() as connection:
-            await jobs.lock(connection, account_id, job_id)
-            await stop_run(connection, account_id, job_id, self.clock())
+            job = await jobs.lock(connection, account_id, job_id)
+            if await stop_run(connection, account_id, job_id, self.clock()):
+                await self._note(connection, Action.JOB_STOPPED, job_id, job["name"])
+
+    async def _note(self, connection: Connection, action: Action, job_id: UUID, name: str) -> None:
+        await audit.record(connection, self.author, action, job_id, name, self.clock())
 
 
 def settings_of(body: JobBody, params: CachingParams, opened: OpenedConnection) -> JobSettings:

@@ -15,7 +15,7 @@ from tidewell.errors import TidewellError
 from tidewell.settings import Settings
 
 ROW = UUID(int=7)
-BOX = SealingBox(bytes(32))
+BOX = SealingBox([bytes(32)])
 
 
 @given(st.text(st.characters(blacklist_categories=["Cs"])))
@@ -37,7 +37,7 @@ def test_another_row_another_key_or_a_changed_byte_does_not_open() -> None:
     changed = f"{version}.{key_id}.{base64.urlsafe_b64encode(bytes(data)).decode()}"
     for box, seal, row in [
         (BOX, sealed, uuid4()),
-        (SealingBox(b"1" * 32), sealed, ROW),
+        (SealingBox([b"1" * 32]), sealed, ROW),
         (BOX, changed, ROW),
         (BOX, "", ROW),
         (BOX, "tw1.x.y", ROW),

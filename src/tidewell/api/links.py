@@ -1,0 +1,144 @@
+"""Links to the hosted forms, and the public keys that prove them ours (contract §3, §7)."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from tidewell import clock
+from tidewell.accounts import audit
+from tidewell.accounts import repository as accounts
+from tidewell.accounts.audit import Action
+from tidewell.api.bodies import StrictRoute
+from tidewell.api.callers import Account, AccountCaller
+from tidewell.api.connections import connection_id_of
+from tidewell.api.services import Node, Services, removal
+from tidewell.connections import cache, links, repository, signing
+from tidewell.connections.links import Flow, Link
+from tidewell.lax import LaxBool
+from tidewell.sources import registry
+
+router = APIRouter(route_class=StrictRoute, tags=["connections"])
+CACHE_PAGE = "/oem/user/cacheConnection"
+CONNECTION_PAGE = "/oem/user/connections/edit"
+_CACHE_NAME = "OEMCacheConnection"
+
+ConnectionName = Annotated[str, Field(max_length=64, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Text = Annotated[str, Field(max_length=256, pattern=r"^[^\x00]*$")]
+
+
+class EditLinkBody(BaseModel):
+    """The body that asks for a link to a form; its person comes back to `redirectURL`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    redirect_url: Annotated[str, Field(alias="redirectURL", max_length=2048)]
+    name: ConnectionName | None = None
+    editable_name: Annotated[LaxBool, Field(alias="editableName")] = True
+
+
+class CreateLinkBody(EditLinkBody):
+    """The same for a new connection; without `dataSource` its person chooses one."""
+
+    data_source: Annotated[Text | None, Field(alias="dataSource")] = None
+    external_id: Annotated[Text | None, Field(alias="externalId")] = None
+
+
+@router.post("/api/job/cacheConnection/formLink", operation_id="generateCacheConnectionURL")
+async def cache_link(
+    body: EditLinkBody, caller: AccountCaller, node: Node, request: Request
+) -> dict[str, str]:
+    """A link to the form in which a customer fills in the cache connection."""
+    link = _link(caller, body, "cacheConnection", driver=cache.DRIVER)
+    return await _made(link, CACHE_PAGE, caller, node, request, body.name or _CACHE_NAME)
+
+
+@router.post("/api/poweredby/connection/create", operation_id="createConnection")
+async def create_link(
+    body: CreateLinkBody, caller: AccountCaller, node: Node, request: Request
+) -> dict[str, str]:
+    """A link to the form in which a customer makes a connection."""
+    driver = registry.driver(body.data_source).name if body.data_source else ""
+    link = _link(
+        caller, body, "createConnection", driver=driver, external_id=body.external_id or None
+    )
+    return await _made(link, CONNECTION_PAGE, caller, node, request, link.name)
+
+
+@router.post("/api/poweredby/connection/edit/{connection_id}", operation_id="editConnection")
+async def edit_link(
+    connection_id: str, body: EditLinkBody, caller: AccountCaller, node: Node, request: Request
+) -> dict[str, str]:
+    """A link to the form in which a customer changes a connection."""
+    key = connection_id_of(connection_id)
+    async with node.database.transaction() as connection:
+        row = await repository.one(connection, caller.account_id, key, caller.connection_ids)
+    link = _link(caller, body, "editConnection", driver=row["driver"], connection_id=key)
+    return await _made(link, f"{CONNECTION_PAGE}/{key}", caller, node, request, "")
+
+
+@router.delete("/api/poweredby/connection/delete/{connection_id}", operation_id="deleteConnection")
+async def delete_connection(
+    connection_id: str,
+    caller: AccountCaller,
+    node: Node,
+    force: Annotated[LaxBool, Query()] = False,
+) -> dict[str, Any]:
+    """Delete a connection; with `force` also the jobs that use it, and their cached tables."""
+    key = connection_id_of(connection_id)
+    async with node.database.transaction() as connection:
+        await repository.one(connection, caller.account_id, key, caller.connection_ids)
+    await removal(node, caller.author).connection(caller.account_id, key, force=force)
+    return {}
+
+
+@router.get("/.well-known/jwks.json", operation_id="getKeySet", tags=["operation"])
+async def jwks(node: Node) -> dict[str, Any]:
+    """The public keys of this service's own signatures (RFC 7517)."""
+    async with node.database.transaction() as connection:
+        await signing.current(connection, node.sealing, clock.now())
+        return signing.key_set(await signing.accepted(connection, clock.now()))
+
+
+def _link(
+    caller: Account,
+    body: EditLinkBody,
+    flow: Flow,
+    *,
+    driver: str,
+    external_id: str | None = None,
+    connection_id: UUID | None = None,
+) -> Link:
+    return Link(
+        parent_id=caller.parent_id,
+        account_id=caller.account_id,
+        flow=flow,
+        driver=driver,
+        return_url=body.redirect_url,
+        name=body.name or "",
+        editable_name=body.editable_name or not body.name,
+        external_id=external_id,
+        connection_id=connection_id,
+    )
+
+
+async def _made(
+    link: Link, path: str, caller: Account, node: Services, request: Request, shown_name: str
+) -> dict[str, str]:
+    now = clock.now()
+    async with node.database.transaction() as connection:
+        parent = await accounts.parent(connection, caller.parent_id)
+        links.check_return_url(link.return_url, parent["return_hosts"])
+        key = await signing.current(connection, node.sealing, now)
+        target = link.connection_id or link.account_id
+        await audit.record(connection, caller.author, Action.LINK_MADE, target, link.flow, now)
+    token = signing.sign(key, node.sealing, link.claims(now))
+    base = node.settings.base_url or own_address(request)
+    return {"redirectURL": links.address(base, path, token, link, shown_name)}
+
+
+def own_address(request: Request) -> str:
+    """Where this process itself listens: what a client writes into its Host header is not it."""
+    host, port = request.scope["server"]
+    return f"{request.url.scheme}://{f'[{host}]' if ':' in host else host}:{port}"

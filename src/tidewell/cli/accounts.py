@@ -1,0 +1,168 @@
+"""`tidewell account` and `tidewell subaccount`: vendors, their keys and hosts, their customers."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any
+from uuid import UUID, uuid4
+
+import typer
+
+from tidewell import clock
+from tidewell.accounts import audit, keys, repository
+from tidewell.accounts.audit import Action, Author
+from tidewell.cli.doing import in_database
+from tidewell.errors import InvalidRequest, TidewellError
+from tidewell.state.database import Connection
+
+account_app = typer.Typer(help="Parent accounts: the software vendors.", no_args_is_help=True)
+key_app = typer.Typer(help="The public keys of a vendor's tokens.", no_args_is_help=True)
+subaccount_app = typer.Typer(help="Sub-accounts: the vendors' customers.", no_args_is_help=True)
+account_app.add_typer(key_app, name="key")
+
+PublicKey = Annotated[
+    Path, typer.Option(exists=True, dir_okay=False, help="RSA public key (PEM) of its tokens.")
+]
+Kid = Annotated[str, typer.Option(help="Key id that tokens may give; empty: its thumbprint.")]
+Parent = Annotated[UUID, typer.Option(help="Id of the parent account.")]
+
+_HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:\d{1,5})?|\[[0-9a-f:]+\](:\d{1,5})?")
+_ORIGIN = re.compile(rf"https?://({_HOST.pattern})")
+
+
+@account_app.command("create")
+def create_account(
+    name: Annotated[str, typer.Option(help="Name of the vendor.")],
+    public_key: PublicKey,
+    kid: Kid = "",
+) -> None:
+    """Make a parent account; prints JSON with its id."""
+    pem, thumbprint = keys.check_public_key(_text(public_key))
+
+    async def make(connection: Connection) -> dict[str, Any]:
+        parent_id = uuid4()
+        await repository.create_parent(
+            connection, parent_id, name, pem, clock.now(), kid or thumbprint
+        )
+        await _note(connection, parent_id, Action.ACCOUNT_CREATED, parent_id, name)
+        return {"id": str(parent_id), "name": name, "kid": kid or thumbprint}
+
+    in_database(make)
+
+
+@account_app.command("hosts")
+def set_hosts(
+    account: Parent,
+    return_host: Annotated[
+        list[str] | None,
+        typer.Option(help="Host that customers may be sent back to; none: any. May be repeated."),
+    ] = None,
+    frame_origin: Annotated[
+        list[str] | None,
+        typer.Option(help="Origin whose pages may frame the hosted forms. May be repeated."),
+    ] = None,
+) -> None:
+    """Replace a vendor's return hosts and frame origins; prints JSON."""
+    hosts = [_matching(_HOST, one, "return-host", "a host name") for one in return_host or []]
+    origins = [
+        _matching(_ORIGIN, one, "frame-origin", "an origin, as https://app.example")
+        for one in frame_origin or []
+    ]
+
+    async def change(connection: Connection) -> dict[str, Any]:
+        await repository.set_hosts(connection, account, hosts, origins)
+        await _note(connection, account, Action.HOSTS_SET, account, " ".join([*hosts, *origins]))
+        return {"id": str(account), "returnHosts": hosts, "frameOrigins": origins}
+
+    in_database(change)
+
+
+@key_app.command("add")
+def add_key(account: Parent, public_key: PublicKey, kid: Kid = "") -> None:
+    """Register another public key of a vendor, at once; prints JSON with its kid."""
+    pem, thumbprint = keys.check_public_key(_text(public_key))
+
+    async def add(connection: Connection) -> dict[str, Any]:
+        name = kid or thumbprint
+        key_id = await repository.add_key(connection, account, pem, name, clock.now())
+        await _note(connection, account, Action.KEY_ADDED, key_id, name)
+        return {"account": str(account), "kid": name}
+
+    in_database(add)
+
+
+@key_app.command("revoke")
+def revoke_key(
+    account: Parent, kid: Annotated[str, typer.Option(help="Key id, as `key list` shows it.")]
+) -> None:
+    """Refuse the tokens of a key from now on; prints JSON."""
+
+    async def revoke(connection: Connection) -> dict[str, Any]:
+        key_id = await repository.revoke_key(connection, account, kid, clock.now())
+        await _note(connection, account, Action.KEY_REVOKED, key_id, kid)
+        return {"account": str(account), "kid": kid, "revoked": True}
+
+    in_database(revoke)
+
+
+@key_app.command("list")
+def list_keys(account: Parent) -> None:
+    """The keys of a vendor; prints JSON."""
+
+    async def show(connection: Connection) -> dict[str, Any]:
+        await repository.parent(connection, account)
+        return {
+            "keys": [
+                {
+                    "kid": row["kid"],
+                    "created": clock.to_wire(row["created_at"]),
+                    "revoked": clock.to_wire(row["revoked_at"]) if row["revoked_at"] else None,
+                }
+                for row in await repository.list_keys(connection, account)
+            ]
+        }
+
+    in_database(show)
+
+
+@subaccount_app.command("create")
+def create_subaccount(
+    account: Parent,
+    external_id: Annotated[str | None, typer.Option(help="The vendor's own id of it.")] = None,
+    name: Annotated[str, typer.Option(help="Name of the customer.")] = "",
+) -> None:
+    """Make a sub-account; prints JSON with its id."""
+
+    async def make(connection: Connection) -> dict[str, Any]:
+        row = await repository.create_account(
+            connection, uuid4(), account, name, external_id, clock.now()
+        )
+        await _note(connection, account, Action.ACCOUNT_CREATED, row["id"], name)
+        return {
+            "id": str(row["id"]),
+            "parentId": str(account),
+            "externalId": external_id,
+            "name": name,
+        }
+
+    in_database(make)
+
+
+async def _note(
+    connection: Connection, parent_id: UUID, action: Action, target: UUID, name: str
+) -> None:
+    author = Author(parent_id, None, "command line")
+    await audit.record(connection, author, action, target, name, clock.now())
+
+
+def _matching(pattern: re.Pattern[str], text: str, field: str, what: str) -> str:
+    lowered = text.lower().rstrip("/")
+    if not pattern.fullmatch(lowered):
+        raise InvalidRequest.of(field, f"{text[:60]!r} is not {what}")
+    return lowered
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise TidewellError(f"{path} cannot be read as text.") from error

@@ -1,0 +1,93 @@
+"""Fields of a form, made from the keys that a driver declares."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from tidewell.errors import InvalidRequest
+from tidewell.sources.protocol import Key
+
+_LONG = frozenset({"SSLServerCert", "CustomHeaders"})
+NAME = "connection_name"
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field as the page shows it. A secret's value is never shown; `kept` says there is one."""
+
+    name: str
+    label: str
+    help: str
+    value: str = ""
+    kind: str = "text"
+    required: bool = False
+    kept: bool = False
+    readonly: bool = False
+    choices: tuple[str, ...] = ()
+    error: str = ""
+
+
+def fields_of(
+    keys: Sequence[Key],
+    values: Mapping[str, str],
+    stored: Mapping[str, str],
+    errors: Mapping[str, str],
+) -> list[Field]:
+    """The fields of a driver's keys, filled with values, with the errors that blame them."""
+    return [_field(key, values, stored, errors.get(key.name, "")) for key in keys]
+
+
+def values_of(
+    keys: Sequence[Key], form: Mapping[str, str], stored: Mapping[str, str]
+) -> dict[str, str]:
+    """What a person filled in; a secret that is left empty keeps the stored one."""
+    found = {}
+    for key in keys:
+        value = form.get(key.name, "").replace("\r\n", "\n")
+        value = value if key.secret else value.strip()
+        if not value and key.secret:
+            value = stored.get(key.name, "")
+        if value:
+            found[key.name] = value
+    return found
+
+
+def errors_of(keys: Sequence[Key], values: Mapping[str, str]) -> dict[str, str]:
+    """What is missing or is no choice, by the field to blame."""
+    errors = {}
+    for key in keys:
+        value = values.get(key.name, "")
+        if key.required and not value:
+            errors[key.name] = "Please fill this in."
+        elif value and key.choices and value not in key.choices:
+            errors[key.name] = f"Choose one of {', '.join(key.choices)}."
+    return errors
+
+
+def blamed(error: InvalidRequest, keys: Sequence[Key]) -> dict[str, str]:
+    """The field that an error names, with its message; none when it names no field."""
+    text = error.details[0].message if error.details else error.message
+    for key in keys:
+        if text.startswith(key.name):
+            return {key.name: text}
+    return {}
+
+
+def _field(key: Key, values: Mapping[str, str], stored: Mapping[str, str], error: str) -> Field:
+    kind = "text"
+    if key.name in _LONG:
+        kind = "textarea"
+    elif key.secret:
+        kind = "password"
+    elif key.choices:
+        kind = "select"
+    return Field(
+        name=key.name,
+        label=key.name,
+        help=key.help,
+        value="" if key.secret else values.get(key.name, key.default),
+        kind=kind,
+        required=key.required,
+        kept=key.secret and bool(stored.get(key.name)),
+        choices=key.choices if key.required or key.default else ("", *key.choices),
+        error=error,
+    )

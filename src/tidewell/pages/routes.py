@@ -1,0 +1,217 @@
+"""The hosted forms (contract §3): opened by a signed link, and by nothing else."""
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import structlog
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import FileResponse
+from fastapi.routing import APIRoute
+
+from tidewell import clock
+from tidewell.accounts import repository as accounts
+from tidewell.accounts.audit import Author
+from tidewell.api.services import Node, Services
+from tidewell.connections import links, signing
+from tidewell.errors import Forbidden, InvalidRequest, NotFound, TidewellError, Unauthenticated
+from tidewell.pages.forms import CacheForm, ConnectionForm, Shown
+from tidewell.pages.rendering import STATIC, page
+from tidewell.pages.sessions import LIVES_FOR, PATH, Session, Sessions, cookie_name
+from tidewell.sources import registry
+
+_MOST_FIELDS = 200
+_ASSETS = {path.name: path for path in STATIC.iterdir()}
+_KINDS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+
+log = structlog.get_logger()
+
+
+class _PageRoute(APIRoute):
+    """Errors of these routes are pages, too."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def handle_with_pages(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except TidewellError as error:
+                log.info("page_refused", code=error.code)
+                message = error.message
+                if error.status == 500:
+                    log.exception("page_broke", exc_info=error)
+                    message = "Something went wrong on our side. Please try again later."
+                values = {"message": message, "request_id": request.state.request_id}
+                return page("refused.html", status=error.status, **values)
+
+        return handle_with_pages
+
+
+router = APIRouter(route_class=_PageRoute, include_in_schema=False)
+
+
+@router.get("/oem/static/{name}")
+async def asset(name: str) -> Response:
+    """A style sheet or script of ours; its name changes with its content."""
+    path = _ASSETS.get(name)
+    if path is None:
+        raise NotFound("There is no such file.")
+    headers = {"Cache-Control": "public, max-age=86400"}
+    return FileResponse(path, media_type=_KINDS[path.suffix], headers=headers)
+
+
+@router.get("/oem/user/cacheConnection")
+async def show_cache_form(request: Request, node: Node) -> Response:
+    """The form of the cache connection, as it stands."""
+    opened = await _Opened.by_link(request, node, "cacheConnection")
+    return await opened.answer(await CacheForm(node, opened.session, opened.author).show())
+
+
+@router.post("/oem/user/cacheConnection")
+async def save_cache_form(request: Request, node: Node) -> Response:
+    """Save & Test."""
+    opened, form = await _Opened.by_form(request, node, "cacheConnection")
+    return await opened.answer(await CacheForm(node, opened.session, opened.author).save(form))
+
+
+@router.get("/oem/user/connections/edit")
+@router.get("/oem/user/connections/edit/{connection_id}")
+async def show_connection_form(request: Request, node: Node) -> Response:
+    """The form of a connection, or the list of drivers where none is chosen yet."""
+    opened = await _Opened.by_link(request, node, "createConnection", "editConnection")
+    chosen = request.query_params.get("dataSource", "")
+    if not (opened.session.link.driver or chosen):
+        return await opened.choice()
+    return await opened.answer(await opened.connection_form(chosen).show())
+
+
+@router.post("/oem/user/connections/edit")
+@router.post("/oem/user/connections/edit/{connection_id}")
+async def save_connection_form(request: Request, node: Node) -> Response:
+    """Save & Test."""
+    opened, form = await _Opened.by_form(request, node, "createConnection", "editConnection")
+    chosen = request.query_params.get("dataSource", "")
+    return await opened.answer(await opened.connection_form(chosen).save(form))
+
+
+class _Opened:
+    """A form that somebody may use: its session, and how its pages are answered."""
+
+    def __init__(self, request: Request, node: Services, session: Session, cookie: str) -> None:
+        self._request = request
+        self._node = node
+        self.session = session
+        self._cookie = cookie
+
+    @classmethod
+    async def by_link(cls, request: Request, node: Services, *flows: str) -> "_Opened":
+        """Opened by its link, in time or again within the session. Raises Unauthenticated."""
+        token, now = request.query_params.get("token", ""), clock.now()
+        async with node.database.transaction() as connection:
+            keys = await signing.accepted(connection, now)
+        sessions = Sessions(node.sealing)
+        cookie = ""
+        try:
+            session, cookie = sessions.begin(links.verify(token, keys, now), now)
+        except Unauthenticated:
+            found = sessions.find(links.identity(token), request.cookies, now)
+            if found is None:
+                raise
+            session = found
+        if session.link.flow not in flows:
+            raise Unauthenticated("This link is for another page.")
+        await _check_account(node, session)
+        return cls(request, node, session, cookie)
+
+    @classmethod
+    async def by_form(
+        cls, request: Request, node: Services, *flows: str
+    ) -> tuple["_Opened", dict[str, str]]:
+        """Opened before, and sent from its own page. Raises Unauthenticated, Forbidden."""
+        form = await _form(request)
+        session = Sessions(node.sealing).find(form.get("form", ""), request.cookies, clock.now())
+        if session is None or session.link.flow not in flows:
+            raise Unauthenticated(
+                "This page was open for too long, or its cookies are blocked: ask for a new link."
+            )
+        if form.get("csrf", "") != session.csrf:
+            raise Forbidden("This form was not sent from its own page.")
+        await _check_account(node, session)
+        return cls(request, node, session, ""), form
+
+    @property
+    def author(self) -> Author:
+        """The customer, through the vendor's link."""
+        link = self.session.link
+        return Author(link.parent_id, link.account_id, self._request.state.request_id)
+
+    def connection_form(self, chosen: str) -> ConnectionForm:
+        """The form of the connection that this link is for."""
+        return ConnectionForm(self._node, self.session, self.author, chosen)
+
+    async def answer(self, shown: Shown) -> Response:
+        """The page of a form."""
+        status = 200 if shown.state != "failed" or self._is_htmx else 422
+        return await self._page("form.html", status, shown=shown)
+
+    async def choice(self) -> Response:
+        """The page on which a driver is chosen."""
+        query = f"token={self._request.query_params.get('token', '')}"
+        return await self._page("choose.html", 200, drivers=registry.names(), query=query)
+
+    async def _page(self, template: str, status: int, **values: Any) -> Response:
+        link = self.session.link
+        async with self._node.database.transaction() as connection:
+            parent = await accounts.parent(connection, link.parent_id)
+        host = urlsplit(link.return_url).netloc
+        response = page(
+            template,
+            frame_origins=parent["frame_origins"],
+            status=status,
+            session=self.session,
+            host=host,
+            **values,
+        )
+        if self._cookie:
+            secure = self._secure
+            framed = bool(parent["frame_origins"]) and secure
+            response.set_cookie(
+                cookie_name(self.session.id),
+                self._cookie,
+                max_age=int(LIVES_FOR.total_seconds()),
+                path=PATH,
+                secure=secure,
+                httponly=True,
+                # Inside the vendor's own page ours is a third party.
+                samesite="none" if framed else "lax",
+            )
+        return response
+
+    @property
+    def _is_htmx(self) -> bool:
+        return self._request.headers.get("hx-request") == "true"
+
+    @property
+    def _secure(self) -> bool:
+        base = self._node.settings.base_url or str(self._request.url)
+        return base.lower().startswith("https:")
+
+
+async def _check_account(node: Services, session: Session) -> None:
+    """The customer may have been deleted since the link was made."""
+    link = session.link
+    async with node.database.transaction() as connection:
+        if not await accounts.is_account_of(connection, link.account_id, link.parent_id):
+            raise Unauthenticated("This link is no longer valid: ask for a new one.")
+
+
+async def _form(request: Request) -> dict[str, str]:
+    try:
+        text = (await request.body()).decode()
+        pairs = parse_qsl(
+            text, keep_blank_values=True, max_num_fields=_MOST_FIELDS, errors="strict"
+        )
+    except ValueError:
+        raise InvalidRequest("The form could not be read.") from None
+    return {name: value.replace("\0", "") for name, value in pairs}
