@@ -132,6 +132,7 @@ class Bench:
             server.cache_user,
             server.cache_database,
             server.cache_password,
+            egress=server.host,
         )
 
     def _execute(self, name: str) -> None:

@@ -60,6 +60,7 @@ def product(server: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) ->
         "TIDEWELL_HOME": str(folder / "home"),
         "TIDEWELL_DATABASE_URL": server.url(name),
         "TIDEWELL_FILES_ROOT": str(files),
+        "TIDEWELL_EGRESS_ALLOW": "127.0.0.0/8",
         "TIDEWELL_RUN_CONCURRENCY": "2",
     }
     port = free_port()

@@ -3,8 +3,10 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from tidewell.egress import EgressRules
 
 
 class Settings(BaseSettings):
@@ -38,9 +40,22 @@ class Settings(BaseSettings):
         default="",
         description="Folders that the Files driver may read, separated by ':'; empty: none.",
     )
+    egress_allow: str = Field(
+        default="",
+        description=(
+            "Private networks, addresses or hosts that customers may name, separated by commas, "
+            "as 10.1.0.0/16,db.internal:5432; empty: only public ones."
+        ),
+    )
     log: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Least severe level that the process logs."
     )
+
+    @field_validator("egress_allow")
+    @classmethod
+    def _egress_rules(cls, text: str) -> str:
+        EgressRules.parse(text)
+        return text
 
     def file_roots(self) -> tuple[Path, ...]:
         """The folders of `files_root`, resolved."""

@@ -3,6 +3,7 @@
 import json
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from tests.acceptance.conftest import Body, caching, connect
 from tests.conftest import CacheDatabase
 from tests.odata_server import ODataServer
 from tests.product import ok, run_now, wait_for_end
+from tests.relay import relay
 from tests.running_product import free_port
 
 JobBody = Callable[..., Body]
@@ -224,21 +226,23 @@ def test_a_cache_that_does_not_let_us_in_is_told_with_its_reason(
 
 
 def test_a_job_whose_cache_is_down_fails_with_a_reason_and_changes_nothing(
-    client: httpx.Client, cache: CacheDatabase, job_body: JobBody, folder: Path
+    client: httpx.Client, cache_database: CacheDatabase, job_body: JobBody, folder: Path
 ) -> None:
-    job_id = ok(client.post("/api/job/create", json=job_body()))["jobs"][0]["id"]
-    wait_for_end(client, job_id)
-    closed = cache.connection_string.replace(f"Port={cache.port}", f"Port={free_port()}")
-    ok(client.post("/api/job/cacheConnection", json={"connectionString": closed}))
-    (folder / "people.csv").write_text("id,name\n9,Nobody\n")
+    with relay(cache_database.host, cache_database.port) as way:
+        text = replace(cache_database, port=way.port).connection_string
+        ok(client.post("/api/job/cacheConnection", json={"connectionString": text}))
+        job_id = ok(client.post("/api/job/create", json=job_body()))["jobs"][0]["id"]
+        wait_for_end(client, job_id)
+        (folder / "people.csv").write_text("id,name\n9,Nobody\n")
+        way.cut()
 
-    run = run_now(client, job_id)
+        run = run_now(client, job_id)
 
     assert run["status"] == "JOB_FAILED"
     assert run["error"]["code"] == "CACHE_UNAVAILABLE"
     assert "refused" in run["error"]["message"]
-    assert cache.password not in json.dumps(run)
-    assert people(cache) == [(1, "Ada"), (2, "Grace"), (3, "Edsger")]
+    assert cache_database.password not in json.dumps(run)
+    assert people(cache_database) == [(1, "Ada"), (2, "Grace"), (3, "Edsger")]
 
 
 def test_a_job_whose_cache_password_is_wrong_fails_with_a_reason(

@@ -36,6 +36,7 @@ def settings(server: EmbeddedServer, tmp_path: Path) -> dict[str, str]:
         "TIDEWELL_HOME": str(tmp_path / "home"),
         "TIDEWELL_DATABASE_URL": server.url(name),
         "TIDEWELL_RUN_CONCURRENCY": "1",
+        "TIDEWELL_EGRESS_ALLOW": "127.0.0.0/8",
     }
 
 

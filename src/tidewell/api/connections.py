@@ -51,7 +51,7 @@ async def update_cache_connection(
 ) -> dict[str, Any]:
     """Create the account's cache connection, or replace it; it is tested, up or not."""
     text = body.connection_string
-    tested = await cache.test(text)
+    tested = await cache.test(text, node.settings.egress_allow)
     row = await removal(node, caller.author).replace_cache(caller.account_id, text, tested)
     return cache.to_wire_connection(row, text)
 

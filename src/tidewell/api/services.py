@@ -35,7 +35,9 @@ class Services(Protocol):
 
 def removal(node: Services, author: Author) -> Removal:
     """Removes things in the name of an author."""
-    return Removal(node.database, node.queue, node.sealing, clock.now, author)
+    return Removal(
+        node.database, node.queue, node.sealing, clock.now, author, node.settings.egress_allow
+    )
 
 
 def services(request: Request) -> Services:

@@ -10,6 +10,7 @@ from typing import Any
 
 import psycopg
 
+from tidewell.egress import EgressRefused, EgressRules, HostNotFound
 from tidewell.errors import (
     CacheConflict,
     CacheError,
@@ -45,7 +46,7 @@ class CacheAddress:
     """Where a cache is and who we are there; `connect_timeout` in seconds.
 
     `ssl_root_cert` is the certificate itself (PEM), never a path: a path would name a file of
-    this machine.
+    this machine. `egress` is the operator's list of private addresses that may be reached.
     """
 
     host: str
@@ -56,14 +57,22 @@ class CacheAddress:
     sslmode: str = "prefer"
     ssl_root_cert: str | None = None
     connect_timeout: int = 10
+    egress: str = ""
 
 
 def connect(address: CacheAddress, application_name: str = "tidewell") -> Connection:
     """Open a connection. Raises a CacheError that says in plain words why it cannot."""
     try:
+        pinned = EgressRules.parse(address.egress).resolve(address.host, address.port)
+    except EgressRefused as error:
+        raise CacheRefused(error.message) from None
+    except HostNotFound as error:
+        raise CacheUnavailable(f"{error.message} Check Server.") from None
+    try:
         with _certificate(address.ssl_root_cert) as sslrootcert:
             connection = psycopg.connect(
                 host=address.host,
+                hostaddr=pinned,
                 port=address.port,
                 user=address.user,
                 password=address.password,
@@ -150,10 +159,6 @@ def _connection_error(said: str, address: CacheAddress | None) -> CacheError:
         (
             ('database "',),
             CacheRefused(f"{where} has no database {address.database if address else ''}."),
-        ),
-        (
-            ("could not translate host name", "Name or service not known", "resolve host"),
-            CacheUnavailable(f"The host of {where} is not found: check Server."),
         ),
         (
             ("Connection refused",),

@@ -12,6 +12,7 @@ import structlog
 
 from tidewell import clock
 from tidewell.connections.sealing import SealingBox
+from tidewell.egress import EgressRules
 from tidewell.runs.queue import Queue
 from tidewell.runs.sweeper import keep_sweeping
 from tidewell.runs.ticker import keep_ticking
@@ -37,7 +38,10 @@ class Node:
     @property
     def environment(self) -> Environment:
         """What the operator decides for sources."""
-        return Environment(file_roots=self.settings.file_roots())
+        return Environment(
+            file_roots=self.settings.file_roots(),
+            egress=EgressRules.parse(self.settings.egress_allow),
+        )
 
 
 @asynccontextmanager

@@ -16,7 +16,7 @@ from tidewell.api.app import create_app
 from tidewell.cli.node import Node, background, open_node, until_signal
 from tidewell.errors import TidewellError
 from tidewell.settings import Settings
-from tidewell.state.opened import state_url
+from tidewell.state.opened import allow_own_server, state_url
 from tidewell.state.schema import upgrade
 
 _GRACE_SECONDS = 5
@@ -97,6 +97,7 @@ def run(
     `beside` runs when the API answers, and may go on for as long as the process does.
     """
     with state_url(settings) as url:
+        settings = allow_own_server(settings, url)
         upgrade(url)
         asyncio.run(_run(settings, url, host, port, worker, ticker, beside))
 

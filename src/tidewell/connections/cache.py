@@ -60,8 +60,8 @@ class Tested:
     error: str | None = None
 
 
-def address(text: str) -> CacheAddress:
-    """The address that a connection string names.
+def address(text: str, egress: str = "") -> CacheAddress:
+    """The address that a connection string names; `egress` is TIDEWELL_EGRESS_ALLOW.
 
     Raises:
         InvalidRequest: a key is unknown or missing, or a value cannot be.
@@ -82,6 +82,7 @@ def address(text: str) -> CacheAddress:
         sslmode=ssl_mode,
         ssl_root_cert=values.get("SSLServerCert"),
         connect_timeout=min(_number(values, "Timeout", 3600), 30),
+        egress=egress,
     )
 
 
@@ -94,9 +95,9 @@ def shown(text: str) -> str:
     return strings.write({name.lower(): values[name] for name in (*order, *rest) if name in values})
 
 
-async def test(text: str) -> Tested:
+async def test(text: str, egress: str) -> Tested:
     """Try the connection, within `TEST_SECONDS`, whether or not the server is up."""
-    target = address(text)
+    target = address(text, egress)
     trial = asyncio.create_task(asyncio.to_thread(test_address, target, TEST_SECONDS))
     done, _ = await asyncio.wait([trial], timeout=TEST_SECONDS + 1)
     if not done:

@@ -72,7 +72,7 @@ class CacheForm:
         hidden = {name: value for name, value in stored.items() if name not in _CACHE_FIELDS}
         text = strings.write(hidden | filled.values)
         try:
-            tested = await cache.test(text)
+            tested = await cache.test(text, self._node.settings.egress_allow)
         except InvalidRequest as error:
             filled.errors = blamed(error, CACHE_KEYS)
             return self._shown(filled, "failed", error.message)

@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from tidewell.cache import CacheAddress, CacheTarget
 from tidewell.cache.plan import CacheColumn, Fence, LoadPlan, Mode, Place, Receipt, Standing
+from tidewell.egress import EgressRules
 from tidewell.errors import SourceBroken, SourceNotFound, Stopped
 from tidewell.runs.log import RunLog
 from tidewell.runs.messages import Backend, CachingTask, Message, Progress
@@ -43,7 +44,9 @@ class CachingRun:
         started = time.monotonic()
         self._log(1, f"Run {task.run_id} starts, attempt {task.attempt}: {self._origin()}")
         environment = Environment(
-            file_roots=tuple(Path(root) for root in task.file_roots), trace=self._log
+            file_roots=tuple(Path(root) for root in task.file_roots),
+            egress=EgressRules.parse(task.egress),
+            trace=self._log,
         )
         with registry.driver(task.driver).open(task.source, environment) as source:
             self._source = source

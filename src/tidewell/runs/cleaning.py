@@ -8,7 +8,9 @@ from tidewell.connections import cache as cache_connections
 from tidewell.connections.sealing import SealingBox
 
 
-async def drop_deleted(sealing: SealingBox, job_id: UUID, sealed: str, cache_id: UUID) -> None:
+async def drop_deleted(
+    sealing: SealingBox, job_id: UUID, sealed: str, cache_id: UUID, egress: str
+) -> None:
     """Drop what a deleted job left in its cache. Raises CacheUnavailable while it is away."""
-    address = cache_connections.address(sealing.open(sealed, cache_id))
+    address = cache_connections.address(sealing.open(sealed, cache_id), egress)
     await asyncio.to_thread(drop_cached_table, address, job_id)

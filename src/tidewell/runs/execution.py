@@ -7,7 +7,6 @@ database says which it was.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from uuid import UUID
 
 import structlog
@@ -23,6 +22,7 @@ from tidewell.runs.messages import CachingTask, Done, Failed, LogLine, Message, 
 from tidewell.runs.queue import Queue
 from tidewell.runs.repository import Claim, Outcome
 from tidewell.runs.tasks import caching_task
+from tidewell.settings import Settings
 from tidewell.state.database import Database
 
 _FLUSH_SECONDS = 0.5
@@ -82,14 +82,14 @@ class Execution:
         queue: Queue,
         sealing: SealingBox,
         children: Children,
-        file_roots: tuple[Path, ...],
+        settings: Settings,
         clock: Clock,
     ) -> None:
         self._database = database
         self._queue = queue
         self._sealing = sealing
         self._children = children
-        self._file_roots = file_roots
+        self._settings = settings
         self._clock = clock
 
     async def execute(self, run_id: UUID) -> None:
@@ -144,7 +144,7 @@ class Execution:
             row = await repository.task(connection, claim)
         if row is None:
             raise Stopped("The job was deleted.")
-        return caching_task(row, claim.run_id, claim.attempt, self._sealing, self._file_roots)
+        return caching_task(row, claim.run_id, claim.attempt, self._sealing, self._settings)
 
     async def _in_process(self, task: CachingTask, reports: Reports) -> Done | Failed:
         child = await self._children.take()

@@ -44,6 +44,7 @@ class CachingTask:
     columns: tuple[str, ...] | None = None
     full_refresh_every: int | None = None
     file_roots: tuple[str, ...] = ()
+    egress: str = ""
 
     def to_line(self) -> bytes:
         """The task as a line of the protocol."""

@@ -54,6 +54,7 @@ class Removal:
     sealing: SealingBox
     clock: Clock
     author: Author
+    egress: str
 
     async def job(self, account_id: UUID, job_id: UUID) -> None:
         """End a run of the job, forget the job, drop its cached table. Raises NotFound."""
@@ -162,7 +163,9 @@ class Removal:
         try:
             async with asyncio.timeout(_DROP_SECONDS):
                 for one in left:
-                    await drop_deleted(self.sealing, one.job_id, one.sealed, one.cache_id)
+                    await drop_deleted(
+                        self.sealing, one.job_id, one.sealed, one.cache_id, self.egress
+                    )
                     done.append(one)
         except (TimeoutError, CacheError) as error:
             log.warning("drop_postponed", jobs=len(left) - len(done), reason=str(error))

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +11,7 @@ from tidewell.connections.sealing import SealingBox
 from tidewell.errors import CacheRefused
 from tidewell.jobs.params import CachingParams
 from tidewell.runs.messages import CachingTask
+from tidewell.settings import Settings
 from tidewell.sources import registry
 
 
@@ -20,7 +20,7 @@ def caching_task(
     run_id: UUID,
     attempt: int,
     sealing: SealingBox,
-    file_roots: tuple[Path, ...],
+    settings: Settings,
 ) -> CachingTask:
     """Unseal what a run of a caching job needs. Raises a TidewellError that a person can act on."""
     if row["cache_sealed"] is None:
@@ -31,7 +31,9 @@ def caching_task(
     source = strings.parse(
         sealing.open(row["connection_sealed"], row["connection_id"]), driver.keys
     )
-    address = cache_connections.address(sealing.open(row["cache_sealed"], row["cache_id"]))
+    address = cache_connections.address(
+        sealing.open(row["cache_sealed"], row["cache_id"]), settings.egress_allow
+    )
     params = CachingParams.model_validate(row["params"])
     secrets = [source[key.name] for key in driver.keys if key.secret and source.get(key.name)]
     return CachingTask(
@@ -54,5 +56,6 @@ def caching_task(
         merge_keys=params.merge_key_names,
         columns=params.column_names,
         full_refresh_every=params.full_refresh_every,
-        file_roots=tuple(str(root) for root in file_roots),
+        file_roots=tuple(str(root) for root in settings.file_roots()),
+        egress=settings.egress_allow,
     )

@@ -28,13 +28,13 @@ async def keep_working(
 ) -> None:
     """Execute runs until cancelled; then running ones get a grace time and go back to the queue."""
     children = Children(keep=settings.run_concurrency)
-    execution = Execution(database, queue, sealing, children, settings.file_roots(), clock)
+    execution = Execution(database, queue, sealing, children, settings, clock)
 
     async def execute_run(run_id: str) -> None:
         await execution.execute(UUID(run_id))
 
     async def drop_cached_table(job_id: str, sealed: str, cache_id: str) -> None:
-        await drop_deleted(sealing, UUID(job_id), sealed, UUID(cache_id))
+        await drop_deleted(sealing, UUID(job_id), sealed, UUID(cache_id), settings.egress_allow)
 
     queue.register(EXECUTE, execute_run)
     queue.register(DROP, drop_cached_table, retry=True)

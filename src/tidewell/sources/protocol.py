@@ -12,6 +12,8 @@ from typing import Literal, Protocol, Self
 
 import pyarrow as pa
 
+from tidewell.egress import EgressRules
+
 
 @dataclass(frozen=True)
 class Key:
@@ -103,6 +105,7 @@ class Environment:
     """What the operator, not the customer, decides for a source."""
 
     file_roots: tuple[Path, ...] = ()
+    egress: EgressRules = field(default_factory=EgressRules)
     trace: Trace = field(default=no_trace)
 
 

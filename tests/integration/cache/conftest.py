@@ -17,6 +17,7 @@ from tidewell.cache import CacheAddress, CacheTarget
 from tidewell.cache.plan import CacheColumn, Fence, LoadPlan, Mode, Place, Receipt, Standing
 
 _ATTEMPTS = count(1)
+LOOPBACK = "127.0.0.0/8"
 
 
 @dataclass
@@ -31,7 +32,9 @@ class CachedTable:
     @property
     def address(self) -> CacheAddress:
         one = self.database
-        return CacheAddress(one.host, one.port, one.user, one.database, one.password)
+        return CacheAddress(
+            one.host, one.port, one.user, one.database, one.password, egress=LOOPBACK
+        )
 
     @contextmanager
     def target(

@@ -9,6 +9,7 @@ import pytest
 
 from tests.odata_server import ODataServer
 from tests.odd_service import Answer, OddService, Request, odd_service
+from tidewell.egress import EgressRules
 from tidewell.errors import (
     SourceBroken,
     SourceNotFound,
@@ -28,7 +29,10 @@ def source(url: str, log: list[str] | None = None, **values: str) -> ODataSource
         if log is not None:
             log.append(text)
 
-    return DRIVER.open(DEFAULTS | {"URL": url} | values, Environment(trace=trace))
+    return DRIVER.open(
+        DEFAULTS | {"URL": url} | values,
+        Environment(egress=EgressRules.parse("127.0.0.0/8"), trace=trace),
+    )
 
 
 def rows(opened: ODataSource, table: str = "Things", **request: Any) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ import httpx
 import orjson
 
 from tidewell import __version__
+from tidewell.egress import EgressRefused, HostNotFound
 from tidewell.errors import (
     SourceBroken,
     SourceNotFound,
@@ -21,7 +22,8 @@ from tidewell.errors import (
     SourceUnavailable,
     Stopped,
 )
-from tidewell.sources.protocol import Trace
+from tidewell.sources.pinned import PinnedTransport
+from tidewell.sources.protocol import Environment
 
 _ATTEMPTS = 4
 _FIRST_WAIT_SECONDS = 0.5
@@ -49,9 +51,9 @@ class Page:
 class Service:
     """A service at its root. `cancel` may be called from another thread."""
 
-    def __init__(self, values: Mapping[str, str], trace: Trace) -> None:
+    def __init__(self, values: Mapping[str, str], environment: Environment) -> None:
         self._root, self._query = _root(values["URL"])
-        self._trace = trace
+        self._trace = environment.trace
         self._page_size = _positive(values, "PageSize")
         self._stopping = threading.Event()
         self._client = httpx.Client(
@@ -63,7 +65,7 @@ class Service:
             },
             timeout=httpx.Timeout(_positive(values, "Timeout"), connect=_CONNECT_SECONDS),
             follow_redirects=False,
-            trust_env=False,
+            transport=PinnedTransport(environment.egress),
         )
 
     def metadata(self) -> bytes:
@@ -149,6 +151,10 @@ class Service:
         started = time.monotonic()
         try:
             answer = self._client.get(url, headers=headers)
+        except EgressRefused as error:
+            raise SourceRefused(error.message) from None
+        except HostNotFound as error:
+            raise SourceUnavailable(f"{error.message} Check URL.") from None
         except (httpx.HTTPError, RuntimeError, OSError) as error:
             if self._stopping.is_set():
                 raise Stopped from error
@@ -259,8 +265,6 @@ def _network_error(error: httpx.HTTPError, host: str) -> SourceUnavailable:
     text = str(error)
     if isinstance(error, httpx.TimeoutException):
         return SourceUnavailable(f"{host} does not answer in time.")
-    if "Name or service not known" in text or "nodename nor servname" in text:
-        return SourceUnavailable(f"The host {host} is not found: check URL.")
     if "refused" in text:
         return SourceUnavailable(f"{host} refused the connection: check URL.")
     if "CERTIFICATE" in text or "SSL" in text:

@@ -24,7 +24,7 @@ class ODataSource:
     """Entity sets as the tables of one schema. Not shared between threads, except `cancel`."""
 
     def __init__(self, values: Mapping[str, str], environment: Environment) -> None:
-        self._service = Service(values, environment.trace)
+        self._service = Service(values, environment)
         self._cancelled = False
 
     def test(self) -> None:
