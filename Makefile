@@ -40,7 +40,7 @@ bench: install-dev ## measure the load against the limit, psql \copy of the same
 
 lock: $(DONE)/uv ## resolve the dependencies anew into requirements*.lock
 	$(UV) pip compile $(LOCK) pyproject.toml -o requirements.lock
-	$(UV) pip compile $(LOCK) pyproject.toml --group dev -o requirements-dev.lock
+	$(UV) pip compile $(LOCK) pyproject.toml --all-extras --group dev -o requirements-dev.lock
 	$(UV) pip compile $(LOCK) --group build -o requirements-build.lock
 	$(UV) pip compile $(LOCK) --group demo --no-deps -o requirements-demo.lock
 LOCK := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
@@ -50,7 +50,7 @@ clean: ## remove what was installed and built; data in .tidewell stays
 
 # What is installed, each step once for each state of its lock.
 install: $(DONE)/project $(DONE)/demo
-install-dev: $(DONE)/project $(DONE)/demo $(DONE)/dev $(DONE)/odata
+install-dev: $(DONE)/project $(DONE)/demo $(DONE)/dev $(DONE)/odata $(DONE)/system
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -82,3 +82,8 @@ $(DONE)/dev: requirements-dev.lock $(DONE)/locked
 $(DONE)/odata: tests/odata/package-lock.json $(DONE)/dev
 	cd tests/odata && PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --silent --no-audit --no-fund
 	@touch $@
+
+# What the tests need of the system itself: a browser, a MariaDB.
+$(DONE)/system: tests/system_packages.sh $(BIN)/python
+	sh tests/system_packages.sh
+	@mkdir -p $(DONE) && touch $@
