@@ -46,11 +46,11 @@ lock: $(DONE)/uv ## resolve the dependencies anew into requirements*.lock
 LOCK := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 
 clean: ## remove what was installed and built; data in .tidewell stays
-	rm -rf $(VENV) node_modules tests/odata/node_modules .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) node_modules tests/*/node_modules .mypy_cache .ruff_cache .pytest_cache
 
 # What is installed, each step once for each state of its lock.
 install: $(DONE)/project $(DONE)/demo
-install-dev: $(DONE)/project $(DONE)/demo $(DONE)/dev $(DONE)/odata $(DONE)/system
+install-dev: $(DONE)/project $(DONE)/demo $(DONE)/dev $(DONE)/odata $(DONE)/axe $(DONE)/system
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -81,6 +81,11 @@ $(DONE)/dev: requirements-dev.lock $(DONE)/locked
 # The real OData server of the tests is a Node program; Node itself comes with the dev lock.
 $(DONE)/odata: tests/odata/package-lock.json $(DONE)/dev
 	cd tests/odata && PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --silent --no-audit --no-fund
+	@touch $@
+
+# axe-core judges the accessibility of the pages, inside the browser.
+$(DONE)/axe: tests/e2e/package-lock.json $(DONE)/dev
+	cd tests/e2e && PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --silent --no-audit --no-fund
 	@touch $@
 
 # What the tests need of the system itself: a browser, a MariaDB.

@@ -16,6 +16,7 @@ from tidewell.errors import (
     CacheError,
     CacheRefused,
     CacheUnavailable,
+    Detail,
     ValueDoesNotFit,
 )
 from tidewell.state.statements import statements
@@ -65,11 +66,12 @@ def connect(address: CacheAddress, application_name: str = "tidewell") -> Connec
     try:
         pinned = EgressRules.parse(address.egress).resolve(address.host, address.port)
     except EgressRefused as error:
-        raise CacheRefused(error.message) from None
+        raise CacheRefused(error.message, details=[Detail("Server", error.message)]) from None
     except HostNotFound as error:
-        raise CacheUnavailable(f"{error.message} Check Server.") from None
+        message = f"{error.message} Check Server."
+        raise CacheUnavailable(message, details=[Detail("Server", message)]) from None
     try:
-        with _certificate(address.ssl_root_cert) as sslrootcert:
+        with _certificate(address) as sslrootcert:
             connection = psycopg.connect(
                 host=address.host,
                 hostaddr=pinned,
@@ -82,6 +84,7 @@ def connect(address: CacheAddress, application_name: str = "tidewell") -> Connec
                 application_name=application_name,
                 # Nothing of this machine's own user takes part: no password file, no key.
                 passfile=os.devnull,
+                sslcertmode="disable",
                 gssencmode="disable",
                 keepalives_idle=30,
                 keepalives_interval=10,
@@ -146,39 +149,68 @@ def explained(error: psycopg.Error, address: CacheAddress | None = None) -> Cach
 
 
 def _connection_error(said: str, address: CacheAddress | None) -> CacheError:
+    """Why there is no connection, in plain words, with the key of the address that is to blame."""
     where = f"{address.host}:{address.port}" if address else "the cache"
-    known: list[tuple[tuple[str, ...], CacheError]] = [
+    user, database = (address.user, address.database) if address else ("", "")
+    known: list[tuple[tuple[str, ...], type[CacheError], str, str]] = [
         (
-            ("password authentication failed", "no password supplied", "no pg_hba.conf entry"),
-            CacheRefused(f"{where} does not accept the user or the password."),
+            ("password authentication failed", "no password supplied"),
+            CacheRefused,
+            "Password",
+            f"{where} does not accept the user or the password.",
         ),
         (
-            ("role ",),
-            CacheRefused(f"{where} does not know the user {address.user if address else ''}."),
+            ("no pg_hba.conf entry",),
+            CacheRefused,
+            "Server",
+            f"{where} does not let {user} in from here: allow this service's address in the "
+            "server's pg_hba.conf, or require TLS if the server does.",
         ),
-        (
-            ('database "',),
-            CacheRefused(f"{where} has no database {address.database if address else ''}."),
-        ),
+        (("role ",), CacheRefused, "User", f"{where} does not know the user {user}."),
+        (('database "',), CacheRefused, "Database", f"{where} has no database {database}."),
         (
             ("Connection refused",),
-            CacheUnavailable(
-                f"{where} refused the connection: check Server and Port, and that "
-                "PostgreSQL listens there."
-            ),
+            CacheUnavailable,
+            "Server",
+            f"{where} refused the connection: check Server and Port, and that PostgreSQL "
+            "listens there.",
         ),
         (
             ("timeout expired", "timed out"),
-            CacheUnavailable(f"{where} does not answer: check Server, Port and the firewall."),
+            CacheUnavailable,
+            "Server",
+            f"{where} does not answer: check Server, Port and the firewall.",
         ),
         (
-            ("does not support SSL", "certificate", "SSL"),
-            CacheUnavailable(f"TLS with {where} fails: {said}"),
+            ("does not support SSL",),
+            CacheUnavailable,
+            "SSLMode",
+            f"{where} does not offer TLS: turn it on in that server, or do not require it here.",
+        ),
+        (
+            ("certificate verify failed", "self-signed certificate"),
+            CacheUnavailable,
+            "SSLServerCert",
+            f"The certificate of {where} is not signed by an authority that is trusted here: give "
+            "its certificate.",
+        ),
+        (
+            ("does not match host name",),
+            CacheUnavailable,
+            "Server",
+            f"The certificate of {where} is for another host: name the host as the certificate "
+            "does.",
+        ),
+        (
+            ("certificate", "SSL"),
+            CacheUnavailable,
+            "SSLMode",
+            f"TLS with {where} fails: {said}",
         ),
     ]
-    for marks, explanation in known:
+    for marks, kind, key, message in known:
         if any(mark in said for mark in marks):
-            return explanation
+            return kind(message, details=[Detail(key, message)])
     return CacheUnavailable(f"The connection to {where} was lost or refused: {said}")
 
 
@@ -204,13 +236,19 @@ def _configure(connection: Connection) -> None:
 
 
 @contextmanager
-def _certificate(pem: str | None) -> Iterator[str | None]:
-    """A certificate as the file that libpq wants, for as long as connecting takes."""
+def _certificate(address: CacheAddress) -> Iterator[str | None]:
+    """What the server's certificate is checked against: a file of the given one, for as long as
+    connecting takes, or the authorities that this system trusts."""
+    pem = address.ssl_root_cert
     if not pem:
-        yield None
+        if address.sslmode == "verify-ca":
+            message = "verify-ca needs the certificate that the server's one is signed by."
+            raise CacheRefused(message, details=[Detail("SSLServerCert", message)])
+        yield "system" if address.sslmode == "verify-full" else None
         return
     if "-----BEGIN CERTIFICATE-----" not in pem:
-        raise CacheRefused("SSLServerCert must be the certificate itself, in PEM.")
+        message = "SSLServerCert must be the certificate itself, in PEM."
+        raise CacheRefused(message, details=[Detail("SSLServerCert", message)])
     descriptor, name = tempfile.mkstemp(suffix=".pem")
     try:
         with os.fdopen(descriptor, "w") as file:

@@ -54,10 +54,11 @@ _SQL = statements("tidewell.connections", "queries.sql")
 
 @dataclass(frozen=True)
 class Tested:
-    """Whether a connection with these values worked, and if not, why."""
+    """Whether a connection with these values worked, and if not, why, and which key is to blame."""
 
     worked: bool
     error: str | None = None
+    key: str | None = None
 
 
 def address(text: str, egress: str = "") -> CacheAddress:
@@ -102,13 +103,13 @@ async def test(text: str, egress: str) -> Tested:
     done, _ = await asyncio.wait([trial], timeout=TEST_SECONDS + 1)
     if not done:
         trial.add_done_callback(lambda task: task.cancelled() or task.exception())
-        return Tested(
-            False, f"The server {target.host} does not answer within {TEST_SECONDS:.0f} s."
-        )
+        error = f"The server {target.host} does not answer within {TEST_SECONDS:.0f} s."
+        return Tested(False, error, "Server")
     try:
         trial.result()
     except CacheError as error:
-        return Tested(False, error.message)
+        key = error.details[0].field if error.details else None
+        return Tested(False, error.message, key)
     return Tested(True)
 
 

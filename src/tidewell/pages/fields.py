@@ -1,5 +1,6 @@
 """Fields of a form, made from the keys that a driver declares."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -7,7 +8,47 @@ from tidewell.errors import InvalidRequest
 from tidewell.sources.protocol import Key
 
 _LONG = frozenset({"SSLServerCert", "CustomHeaders"})
+# Keys that most people leave as they are: folded away until somebody looks for them.
+_RARE = frozenset(
+    {
+        "SSLServerCert",
+        "CustomHeaders",
+        "ODataVersion",
+        "PageSize",
+        "Timeout",
+        "NullValues",
+        "IncludeColumnHeaders",
+        "BrowsableSchemas",
+        "Endpoint",
+    }
+)
+_LABELS = {
+    "User": "User name",
+    "SSLMode": "Encryption (TLS)",
+    "SSLServerCert": "Server certificate",
+    "UseSSL": "Use TLS",
+    "AuthScheme": "Sign-in",
+}
+# What stands side by side where there is room: of six columns, how many a field takes.
+_WIDTHS = {"Server": "most", "Port": "few", "User": "half", "Password": "half"}
+_CHOICES = {
+    ("SSLMode", "disable"): "Off (disable)",
+    ("SSLMode", "allow"): "Only if the server insists (allow)",
+    ("SSLMode", "prefer"): "Where the server offers it (prefer)",
+    ("SSLMode", "require"): "Always (require)",
+    ("SSLMode", "verify-ca"): "Always, and check the certificate (verify-ca)",
+    ("SSLMode", "verify-full"): "Always, and check certificate and host name (verify-full)",
+}
+_WORD = re.compile(r"OAuth|OData|[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+|[0-9]+")
 NAME = "connection_name"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One value that a field may have, and how the page calls it."""
+
+    value: str
+    label: str
 
 
 @dataclass(frozen=True)
@@ -22,8 +63,10 @@ class Field:
     required: bool = False
     kept: bool = False
     readonly: bool = False
-    choices: tuple[str, ...] = ()
+    choices: tuple[Choice, ...] = ()
     error: str = ""
+    width: str = "full"
+    rare: bool = False
 
 
 def fields_of(
@@ -72,6 +115,19 @@ def blamed(error: InvalidRequest, keys: Sequence[Key]) -> dict[str, str]:
     return {}
 
 
+def label_of(name: str) -> str:
+    """A key's name in words: `OAuthAccessTokenURL` is `OAuth access token URL`."""
+    if name in _LABELS:
+        return _LABELS[name]
+    words = _WORD.findall(name) or [name]
+    rest = [word if _keeps_its_case(word) else word.lower() for word in words[1:]]
+    return " ".join([words[0], *("ID" if word == "id" else word for word in rest)])
+
+
+def _keeps_its_case(word: str) -> bool:
+    return word.isupper() or word in ("OAuth", "OData")
+
+
 def _field(key: Key, values: Mapping[str, str], stored: Mapping[str, str], error: str) -> Field:
     kind = "text"
     if key.name in _LONG:
@@ -80,14 +136,19 @@ def _field(key: Key, values: Mapping[str, str], stored: Mapping[str, str], error
         kind = "password"
     elif key.choices:
         kind = "select"
+    choices = key.choices if key.required or key.default else ("", *key.choices)
     return Field(
         name=key.name,
-        label=key.name,
+        label=label_of(key.name),
         help=key.help,
         value="" if key.secret else values.get(key.name, key.default),
         kind=kind,
         required=key.required,
         kept=key.secret and bool(stored.get(key.name)),
-        choices=key.choices if key.required or key.default else ("", *key.choices),
+        choices=tuple(
+            Choice(one, _CHOICES.get((key.name, one), one or "Not chosen")) for one in choices
+        ),
         error=error,
+        width=_WIDTHS.get(key.name, "full"),
+        rare=key.name in _RARE and not key.required,
     )

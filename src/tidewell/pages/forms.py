@@ -4,7 +4,7 @@ A test that fails saves nothing: what worked before goes on working.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from uuid import UUID, uuid5
@@ -25,15 +25,26 @@ from tidewell.sources import registry
 from tidewell.sources.protocol import Key
 
 _CACHE_FIELDS = ("Server", "Port", "User", "Password", "Database", "SSLMode", "SSLServerCert")
-CACHE_KEYS = tuple(key for key in cache.KEYS if key.name in _CACHE_FIELDS)
+CACHE_KEYS = tuple(
+    # The form shows what an empty SSLMode means, and saves what it shows.
+    replace(key, default="prefer") if key.name == "SSLMode" else key
+    for key in cache.KEYS
+    if key.name in _CACHE_FIELDS
+)
+_CACHE_TITLE = "Connect your PostgreSQL database"
+_CACHE_ABOUT = "Copies of your tables are kept in this database, and stay yours."
 _LONGEST_NAME = 64
 
 
 @dataclass(frozen=True)
 class Shown:
-    """A form as it is to be shown. `state`: "new", "saved", or "failed" with the `message`."""
+    """A form as it is to be shown. `state`: "new", "saved", or "failed" with the `message`.
+
+    `about` says what the form is for.
+    """
 
     title: str
+    about: str
     fields: list[Field]
     state: str = "new"
     message: str = ""
@@ -77,6 +88,8 @@ class CacheForm:
             filled.errors = blamed(error, CACHE_KEYS)
             return self._shown(filled, "failed", error.message)
         if not tested.worked:
+            if tested.key:
+                filled.errors[tested.key] = tested.error or ""
             return self._shown(filled, "failed", tested.error or "")
         row = await removal(self._node, self._author).replace_cache(
             self._link.account_id, text, tested
@@ -89,14 +102,17 @@ class CacheForm:
         if row is None:
             return {}
         text = self._node.sealing.open(row["sealed"], row["id"])
-        return strings.parse(text, cache.KEYS, cache.IGNORED)
+        values = strings.parse(text, cache.KEYS, cache.IGNORED)
+        if values.get("UseSSL") == "True":
+            values.setdefault("SSLMode", "require")
+        return values
 
     def _shown(
         self, filled: _Filled, state: str, message: str = "", saved: tuple[UUID, str] | None = None
     ) -> Shown:
         fields = fields_of(CACHE_KEYS, filled.values, filled.stored, filled.errors)
         address = return_address(self._link, state, saved)
-        return Shown("Connect your PostgreSQL database", fields, state, message, address)
+        return Shown(_CACHE_TITLE, _CACHE_ABOUT, fields, state, message, address)
 
 
 class ConnectionForm:
@@ -193,8 +209,10 @@ class ConnectionForm:
         keys: tuple[Key, ...] = tuple(self._driver.keys)
         fields = fields_of(keys, filled.values, filled.stored, filled.errors)
         address = return_address(self._link, state, saved)
-        title = f"Connect {self._driver.name}"
-        return Shown(title, [about_name, *fields], state, message, address)
+        title, about = f"Connect {self._driver.name}", "Your tables are read from here."
+        if self._link.connection_id is not None:
+            title, about = "Change a connection", f"How {self._driver.name} is reached."
+        return Shown(title, about, [about_name, *fields], state, message, address)
 
 
 def return_address(link: Link, state: str, saved: tuple[UUID, str] | None) -> str:

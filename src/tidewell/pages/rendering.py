@@ -1,5 +1,6 @@
 """Templates into answers, with the headers that keep a page to itself."""
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,9 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 STATIC = Path(__file__).with_name("static")
+_DIGESTS = {
+    path.name: hashlib.sha256(path.read_bytes()).hexdigest()[:12] for path in STATIC.iterdir()
+}
 _TEMPLATES = Environment(
     loader=FileSystemLoader(Path(__file__).with_name("templates")),
     autoescape=select_autoescape(default=True),
@@ -15,6 +19,14 @@ _TEMPLATES = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+
+
+def asset(name: str) -> str:
+    """The address of a style sheet or script of ours; it changes with the content."""
+    return f"/oem/static/{name}?v={_DIGESTS[name]}"
+
+
+_TEMPLATES.globals["asset"] = asset
 
 
 def page(

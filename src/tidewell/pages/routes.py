@@ -15,7 +15,7 @@ from tidewell.accounts.audit import Author
 from tidewell.api.services import Node, Services
 from tidewell.connections import links, signing
 from tidewell.errors import Forbidden, InvalidRequest, NotFound, TidewellError, Unauthenticated
-from tidewell.pages.forms import CacheForm, ConnectionForm, Shown
+from tidewell.pages.forms import CacheForm, ConnectionForm, Shown, return_address
 from tidewell.pages.rendering import STATIC, page
 from tidewell.pages.sessions import LIVES_FOR, PATH, Session, Sessions, cookie_name
 from tidewell.sources import registry
@@ -53,7 +53,7 @@ router = APIRouter(route_class=_PageRoute, include_in_schema=False)
 
 @router.get("/oem/static/{name}")
 async def asset(name: str) -> Response:
-    """A style sheet or script of ours; its name changes with its content."""
+    """A style sheet or script of ours; its address changes with its content."""
     path = _ASSETS.get(name)
     if path is None:
         raise NotFound("There is no such file.")
@@ -98,11 +98,10 @@ async def save_connection_form(request: Request, node: Node) -> Response:
 class _Opened:
     """A form that somebody may use: its session, and how its pages are answered."""
 
-    def __init__(self, request: Request, node: Services, session: Session, cookie: str) -> None:
+    def __init__(self, request: Request, node: Services, session: Session) -> None:
         self._request = request
         self._node = node
         self.session = session
-        self._cookie = cookie
 
     @classmethod
     async def by_link(cls, request: Request, node: Services, *flows: str) -> "_Opened":
@@ -111,9 +110,8 @@ class _Opened:
         async with node.database.transaction() as connection:
             keys = await signing.accepted(connection, now)
         sessions = Sessions(node.sealing)
-        cookie = ""
         try:
-            session, cookie = sessions.begin(links.verify(token, keys, now), now)
+            session = sessions.begin(links.verify(token, keys, now))
         except Unauthenticated:
             found = sessions.find(links.identity(token), request.cookies, now)
             if found is None:
@@ -122,7 +120,7 @@ class _Opened:
         if session.link.flow not in flows:
             raise Unauthenticated("This link is for another page.")
         await _check_account(node, session)
-        return cls(request, node, session, cookie)
+        return cls(request, node, session)
 
     @classmethod
     async def by_form(
@@ -135,10 +133,10 @@ class _Opened:
             raise Unauthenticated(
                 "This page was open for too long, or its cookies are blocked: ask for a new link."
             )
-        if form.get("csrf", "") != session.csrf:
+        if not session.is_from_its_page(form.get("csrf", "")):
             raise Forbidden("This form was not sent from its own page.")
         await _check_account(node, session)
-        return cls(request, node, session, ""), form
+        return cls(request, node, session), form
 
     @property
     def author(self) -> Author:
@@ -158,35 +156,42 @@ class _Opened:
     async def choice(self) -> Response:
         """The page on which a driver is chosen."""
         query = f"token={self._request.query_params.get('token', '')}"
-        return await self._page("choose.html", 200, drivers=registry.names(), query=query)
+        back = return_address(self.session.link, "new", None)
+        return await self._page(
+            "choose.html", 200, drivers=registry.names(), query=query, return_url=back
+        )
 
     async def _page(self, template: str, status: int, **values: Any) -> Response:
         link = self.session.link
         async with self._node.database.transaction() as connection:
             parent = await accounts.parent(connection, link.parent_id)
-        host = urlsplit(link.return_url).netloc
         response = page(
             template,
             frame_origins=parent["frame_origins"],
             status=status,
             session=self.session,
-            host=host,
+            host=urlsplit(link.return_url).netloc,
+            vendor=parent["name"],
             **values,
         )
-        if self._cookie:
-            secure = self._secure
-            framed = bool(parent["frame_origins"]) and secure
-            response.set_cookie(
-                cookie_name(self.session.id),
-                self._cookie,
-                max_age=int(LIVES_FOR.total_seconds()),
-                path=PATH,
-                secure=secure,
-                httponly=True,
-                # Inside the vendor's own page ours is a third party.
-                samesite="none" if framed else "lax",
-            )
+        self._set_cookie(response, is_framed=bool(parent["frame_origins"]))
         return response
+
+    def _set_cookie(self, response: Response, *, is_framed: bool) -> None:
+        third_party = is_framed and self._secure
+        response.set_cookie(
+            cookie_name(self.session.id),
+            Sessions(self._node.sealing).cookie(self.session, clock.now()),
+            max_age=int(LIVES_FOR.total_seconds()),
+            path=PATH,
+            secure=self._secure,
+            httponly=True,
+            samesite="none" if third_party else "lax",
+        )
+        if third_party:
+            # Inside the vendor's own page ours is a third party, whose cookies browsers keep only
+            # apart for each page around it (CHIPS).
+            response.headers["set-cookie"] += "; Partitioned"
 
     @property
     def _is_htmx(self) -> bool:

@@ -1,0 +1,62 @@
+// What the pages do beyond plain HTML. Without this file they work all the same.
+"use strict";
+
+// A reload or the way back loses nothing: what is typed is kept in this tab until it is saved.
+// Secrets are not kept.
+const kept = (input) =>
+  input.name && input.type !== "password" && input.type !== "hidden" && !("secret" in input.dataset);
+const draftOf = (form) => `draft ${form.dataset.draft} ${location.pathname}`;
+
+function restore(form) {
+  const draft = JSON.parse(sessionStorage.getItem(draftOf(form)) ?? "{}");
+  for (const input of form.elements) {
+    if (kept(input) && input.name in draft) input.value = draft[input.name];
+  }
+}
+
+function remember(form) {
+  const draft = {};
+  for (const input of form.elements) if (kept(input)) draft[input.name] = input.value;
+  sessionStorage.setItem(draftOf(form), JSON.stringify(draft));
+}
+
+for (const form of document.querySelectorAll("form[data-draft]")) {
+  restore(form);
+  form.addEventListener("input", () => remember(form));
+}
+
+// An answer that came in parts: mark the fields that it blames, show them, and go to the first.
+function markErrors(form) {
+  const wrong = [];
+  for (const input of form.elements) {
+    const error = document.getElementById(`error-${input.name}`);
+    if (!error) continue;
+    input.removeAttribute("aria-invalid");
+    if (error.textContent.trim() === "") continue;
+    input.setAttribute("aria-invalid", "true");
+    input.closest("details")?.setAttribute("open", "");
+    wrong.push(input);
+  }
+  wrong[0]?.focus();
+}
+
+document.body.addEventListener("htmx:afterSettle", (event) => {
+  const form = event.detail.requestConfig?.elt;
+  if (!(form instanceof HTMLFormElement) || !form.dataset.draft) return;
+  markErrors(form);
+  if (document.querySelector("#result .good")) sessionStorage.removeItem(draftOf(form));
+});
+
+// The network, not the service, failed: say so where the answer would have stood.
+function unreachable() {
+  const result = document.getElementById("result");
+  if (!result) return;
+  const text = document.createElement("p");
+  text.className = "outcome bad";
+  text.textContent = "There is no answer from the service: check your network and try again.";
+  result.querySelector(".outcome")?.remove();
+  result.prepend(text);
+}
+
+document.body.addEventListener("htmx:sendError", unreachable);
+document.body.addEventListener("htmx:timeout", unreachable);

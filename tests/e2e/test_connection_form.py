@@ -1,0 +1,81 @@
+"""The forms that make and change a connection to a source."""
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.e2e.browser import Screen, screen
+from tests.e2e.conftest import MakeLink
+from tests.e2e.test_cache_form import fill, save
+from tests.product import ok
+from tests.running_product import Product, free_port
+
+CREATE = "/api/poweredby/connection/create"
+
+
+def test_a_driver_is_chosen_and_its_fields_are_filled_in(
+    person: Screen, link: MakeLink, client: httpx.Client, product: Product
+) -> None:
+    (product.files / "chosen.csv").write_text("id\n1\n")
+    page = person.page
+    page.goto(link(CREATE))
+    expect(page.get_by_role("heading", name="Choose what to connect")).to_be_visible()
+    person.looks_right("connection-choose")
+    page.get_by_role("link", name="Files", exact=True).click()
+    expect(page.get_by_role("heading", name="Connect Files")).to_be_visible()
+    fill(page, {"Name": "Office", "URI": str(product.files / "chosen.csv")})
+    save(page)
+    expect(page.get_by_text("It works.")).to_be_visible()
+    person.looks_right("connection-files-saved")
+    found = ok(client.get("/api/poweredby/connection/list"))["connections"]
+    assert [(one["name"], one["status"]) for one in found] == [("Office", "Authenticated")]
+
+
+def test_what_a_source_says_stands_at_the_form(person: Screen, link: MakeLink) -> None:
+    page = person.page
+    page.goto(link(CREATE, dataSource="OData", name="Shop"))
+    expect(page.get_by_label("Name").first).to_have_value("Shop")
+    fill(page, {"URL": f"http://127.0.0.1:{free_port()}/odata"})
+    page.get_by_label("Sign-in").select_option("Basic")
+    page.get_by_text("More settings").click()
+    person.looks_right("connection-odata")
+    save(page)
+    expect(page.locator("#result .outcome")).to_contain_text("nothing was saved")
+    person.looks_right("connection-odata-failed")
+    fill(page, {"Name": "", "URL": ""})
+    save(page)
+    expect(page.get_by_label("Name").first).to_be_focused()
+    expect(page.locator("#error-URL")).to_have_text("Please fill this in.")
+
+
+def test_a_connection_is_changed_without_its_secret_being_shown(
+    person: Screen, link: MakeLink, client: httpx.Client
+) -> None:
+    text = "URL=http://127.0.0.1:9/odata;AuthScheme=Basic;User=ada;Password=canary-7f3"
+    body = {"name": "Shop", "driver": "OData", "connectionString": text}
+    made = ok(client.post("/api/connections", json=body))["connection"]["id"]
+    page = person.page
+    page.goto(link(f"/api/poweredby/connection/edit/{made}"))
+    expect(page.get_by_role("heading", name="Change a connection")).to_be_visible()
+    expect(page.get_by_label("User name")).to_have_value("ada")
+    expect(page.get_by_label("Password")).to_have_value("")
+    assert "canary-7f3" not in page.content()
+    person.looks_right("connection-edit")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_narrow_screens(browser: Browser, link: MakeLink, scheme: str) -> None:
+    chosen = "dark" if scheme == "dark" else "light"
+    with screen(browser, width=320, height=640, scheme=chosen) as person:
+        person.page.goto(link(CREATE))
+        person.looks_right(f"connection-choose-320-{scheme}")
+        person.page.get_by_role("link", name="OData", exact=True).click()
+        person.page.get_by_text("More settings").click()
+        person.looks_right(f"connection-odata-320-{scheme}")
+
+
+def test_a_name_that_is_pinned_stays(person: Screen, link: MakeLink) -> None:
+    page = person.page
+    page.goto(link(CREATE, dataSource="Files", name="Pinned", editableName="false"))
+    expect(page.get_by_label("Name").first).to_have_value("Pinned")
+    expect(page.get_by_label("Name").first).to_have_attribute("readonly", "")
