@@ -1,9 +1,13 @@
-"""Numbers and booleans that may come as strings, as the Job API's own examples send them."""
+"""What a client may write in several ways: numbers and booleans as strings, words in any case.
+
+The Job API's own examples send `"intervalValue": "1"` and `"enabled": "true"`. Each type brings the
+JSON Schema of what it takes, so that the OpenAPI document says the same.
+"""
 
 import re
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 _DIGITS = re.compile(r" *[+-]?[0-9]{1,18} *")
@@ -29,8 +33,34 @@ def _boolean(value: Any) -> bool:
     raise _BOOLEAN
 
 
-LaxInt = Annotated[int, BeforeValidator(_integer)]
+def between(least: int, most: int) -> Any:
+    """The bounds of a LaxInt, for its check and for its JSON Schema."""
+    return Field(ge=least, le=most, json_schema_extra={"minimum": least, "maximum": most})
+
+
+def any_case(*words: str) -> dict[str, Any]:
+    """The JSON Schema of words that are matched without case; the given spelling is answered."""
+    patterns = ["".join(f"[{a.upper()}{a.lower()}]" for a in word) for word in words]
+    return {
+        "anyOf": [
+            {"type": "string", "enum": list(words)},
+            {"type": "string", "pattern": f"^({'|'.join(patterns)})$"},
+        ]
+    }
+
+
+LaxInt = Annotated[
+    int,
+    BeforeValidator(_integer),
+    WithJsonSchema(
+        {"anyOf": [{"type": "integer"}, {"type": "string", "pattern": f"^{_DIGITS.pattern}$"}]}
+    ),
+]
 """A whole number, also as a string: `1` or `"1"`."""
 
-LaxBool = Annotated[bool, BeforeValidator(_boolean)]
+LaxBool = Annotated[
+    bool,
+    BeforeValidator(_boolean),
+    WithJsonSchema({"anyOf": [{"type": "boolean"}, any_case("true", "false")["anyOf"][1]]}),
+]
 """A boolean, also as a string: `true` or `"true"` in any case."""

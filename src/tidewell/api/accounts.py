@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 from uuid import UUID, uuid4
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
@@ -11,27 +11,48 @@ from tidewell import clock
 from tidewell.accounts import audit
 from tidewell.accounts import repository as accounts
 from tidewell.accounts.audit import Action
+from tidewell.api.answers.accounts import Account, Accounts, AuditEvents, CreatedAccount
+from tidewell.api.answers.base import ACCOUNT, Done
 from tidewell.api.bodies import StrictRoute
 from tidewell.api.callers import ParentCaller
+from tidewell.api.openapi import conflict, leads_to
+from tidewell.api.parameters import Moment, moment_of
 from tidewell.api.services import Node, removal
-from tidewell.errors import InvalidRequest, NotFound
+from tidewell.errors import NotFound
 
 router = APIRouter(route_class=StrictRoute, prefix="/api", tags=["accounts"])
 _MOST_EVENTS = 10_000
+_TAKEN = "another sub-account has this externalId"
 
+AccountId = Annotated[
+    str,
+    Path(
+        description="The id of a sub-account.",
+        json_schema_extra={"format": "uuid", "example": ACCOUNT},
+    ),
+]
+AccountKey = Annotated[
+    str, Path(description="The id of a sub-account, or the vendor's own id of it.", min_length=1)
+]
 Text = Annotated[str, Field(max_length=256, pattern=r"^[^\x00-\x1f\x7f]*$")]
 
 
 class AccountBody(BaseModel):
     """The body that makes or changes a sub-account; what is not given stays."""
 
-    model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        json_schema_extra={"examples": [{"externalId": "acme", "accountName": "Acme Ltd"}]},
+    )
 
     external_id: Text | None = None
+    """The vendor's own id of it; no other sub-account may have it."""
     account_name: Text | None = None
 
 
-@router.get("/poweredby/account/list", operation_id="listAccounts")
+@router.get("/poweredby/account/list", operation_id="listAccounts", response_model=Accounts)
 async def list_accounts(caller: ParentCaller, node: Node) -> dict[str, Any]:
     """The vendor's sub-accounts, oldest first."""
     async with node.database.transaction() as connection:
@@ -39,7 +60,13 @@ async def list_accounts(caller: ParentCaller, node: Node) -> dict[str, Any]:
     return {"accounts": [_to_wire(row) for row in rows]}
 
 
-@router.post("/poweredby/account/create", operation_id="createAccount")
+@router.post(
+    "/poweredby/account/create",
+    operation_id="createAccount",
+    response_model=CreatedAccount,
+    responses=conflict(_TAKEN)
+    | leads_to("updateAccount", "deleteAccount", account_id="$response.body#/accountId"),
+)
 async def create_account(body: AccountBody, caller: ParentCaller, node: Node) -> dict[str, Any]:
     """Make a sub-account."""
     account_id, now = uuid4(), clock.now()
@@ -63,9 +90,14 @@ async def create_account(body: AccountBody, caller: ParentCaller, node: Node) ->
     }
 
 
-@router.put("/poweredby/account/update/{account_id}", operation_id="updateAccount")
+@router.put(
+    "/poweredby/account/update/{account_id}",
+    operation_id="updateAccount",
+    response_model=Account,
+    responses=conflict(_TAKEN),
+)
 async def update_account(
-    account_id: str, body: AccountBody, caller: ParentCaller, node: Node
+    account_id: AccountId, body: AccountBody, caller: ParentCaller, node: Node
 ) -> dict[str, Any]:
     """Change a sub-account's name or the vendor's own id of it."""
     key = _id(account_id)
@@ -87,17 +119,23 @@ async def update_account(
     return _to_wire(row)
 
 
-@router.delete("/poweredby/account/delete/{account_id}", operation_id="deleteAccount")
-async def delete_account(account_id: str, caller: ParentCaller, node: Node) -> dict[str, Any]:
+@router.delete(
+    "/poweredby/account/delete/{account_id}", operation_id="deleteAccount", response_model=Done
+)
+async def delete_account(account_id: AccountId, caller: ParentCaller, node: Node) -> dict[str, Any]:
     """Delete a sub-account with its connections, jobs and cached tables."""
     key = _id(account_id)
     await removal(node, caller.author.about(key)).account(caller.parent_id, key)
     return {}
 
 
-@router.get("/poweredby/account/{account_id_or_external_id}", operation_id="getAccount")
+@router.get(
+    "/poweredby/account/{account_id_or_external_id}",
+    operation_id="getAccount",
+    response_model=Account,
+)
 async def get_account(
-    account_id_or_external_id: str, caller: ParentCaller, node: Node
+    account_id_or_external_id: AccountKey, caller: ParentCaller, node: Node
 ) -> dict[str, Any]:
     """One sub-account, by its id or the vendor's own id of it."""
     async with node.database.transaction() as connection:
@@ -105,15 +143,15 @@ async def get_account(
     return _to_wire(row)
 
 
-@router.post("/log/audit/list", operation_id="listAuditLog")
+@router.post("/log/audit/list", operation_id="listAuditLog", response_model=AuditEvents)
 async def list_audit_log(
     caller: ParentCaller,
     node: Node,
-    start_time: Annotated[str, Query(alias="startTime")] = "",
-    end_time: Annotated[str, Query(alias="endTime")] = "",
+    start_time: Annotated[Moment, Query(alias="startTime")] = "",
+    end_time: Annotated[Moment, Query(alias="endTime")] = "",
 ) -> dict[str, Any]:
     """What was written, newest first: of the token's sub-account, else of all."""
-    since, until = _moment("startTime", start_time), _moment("endTime", end_time)
+    since, until = moment_of("startTime", start_time), moment_of("endTime", end_time)
     async with node.database.transaction() as connection:
         rows = await audit.listed(
             connection, caller.parent_id, caller.account_id, since, until, _MOST_EVENTS
@@ -128,13 +166,6 @@ def _to_wire(row: dict[str, Any]) -> dict[str, Any]:
         "accountName": row["name"],
         "created": clock.to_wire(row["created_at"]),
     }
-
-
-def _moment(field: str, text: str) -> Any:
-    try:
-        return clock.from_wire(text) if text else None
-    except (ValueError, OverflowError):
-        raise InvalidRequest.of(field, "must be an ISO 8601 time") from None
 
 
 def _id(text: str) -> UUID:

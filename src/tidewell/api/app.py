@@ -3,26 +3,36 @@
 from typing import Any
 
 import structlog
-from fastapi import FastAPI, Response
+from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 
 from tidewell import __version__
 from tidewell.api import accounts, connections, jobs, links
-from tidewell.api.errors import RETRY_SECONDS, handle_errors
+from tidewell.api.answers.operation import Health, Readiness
+from tidewell.api.errors import handle_errors
 from tidewell.api.middleware import Around
+from tidewell.api.openapi import DescribedAPI
 from tidewell.api.reference_page import reference_page
 from tidewell.api.services import Node, Services
-from tidewell.errors import Unavailable
+
+_TAGS = {
+    "jobs": "What is copied and when, and each run of it.",
+    "connections": "The cache, the sources, and links to the forms that customers fill in.",
+    "accounts": "The vendor's customers, and the audit of what was written.",
+    "operation": "For those who run the service.",
+}
 
 log = structlog.get_logger()
 
 
 def create_app(services: Services) -> FastAPI:
     """The application over the open parts of a node."""
-    app = FastAPI(
+    app = DescribedAPI(
         title="Tidewell",
         version=__version__,
         description="The Job API: keeps copies of tables fresh in PostgreSQL.",
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        openapi_tags=[{"name": name, "description": text} for name, text in _TAGS.items()],
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -34,21 +44,16 @@ def create_app(services: Services) -> FastAPI:
     for part in (jobs, connections, links, accounts):
         app.include_router(part.router)
 
-    @app.get("/healthz", operation_id="health", tags=["operation"])
+    @app.get("/healthz", operation_id="health", tags=["operation"], response_model=Health)
     async def health() -> dict[str, Any]:
         """Whether this process answers."""
         return {"status": "ok", "version": __version__}
 
-    @app.get("/readyz", operation_id="readiness", tags=["operation"])
-    async def readiness(node: Node, response: Response) -> dict[str, Any]:
-        """Whether this process can work: its state database answers."""
-        try:
-            async with node.database.transaction() as connection:
-                await connection.execute("SELECT 1")
-        except Unavailable as error:
-            response.status_code = 503
-            response.headers["Retry-After"] = str(RETRY_SECONDS)
-            return {"status": "unavailable", "database": error.message}
+    @app.get("/readyz", operation_id="readiness", tags=["operation"], response_model=Readiness)
+    async def readiness(node: Node) -> dict[str, Any]:
+        """Whether this process can work: its state database answers, else 503."""
+        async with node.database.transaction() as connection:
+            await connection.execute("SELECT 1")
         return {"status": "ok", "database": "ok"}
 
     @app.get("/docs", include_in_schema=False)

@@ -3,15 +3,24 @@
 from typing import Annotated, Any
 from uuid import UUID, uuid4
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from tidewell import __version__, clock
 from tidewell.accounts import audit
 from tidewell.accounts.audit import Action
+from tidewell.api.answers.base import CONNECTION
+from tidewell.api.answers.connections import (
+    CacheConnection,
+    Connections,
+    DataSources,
+    Tested,
+)
+from tidewell.api.answers.connections import Connection as ConnectionAnswer
 from tidewell.api.bodies import StrictRoute
 from tidewell.api.callers import Account, AccountCaller, ParentCaller
+from tidewell.api.openapi import conflict, leads_to
 from tidewell.api.services import Node, Services, removal
 from tidewell.connections import cache, opening, repository, strings
 from tidewell.connections.opening import OpenedConnection
@@ -22,6 +31,13 @@ from tidewell.state.database import Connection
 
 router = APIRouter(route_class=StrictRoute, prefix="/api", tags=["connections"])
 
+ConnectionId = Annotated[
+    str,
+    Path(
+        description="The id of a connection.",
+        json_schema_extra={"format": "uuid", "example": CONNECTION},
+    ),
+]
 ExternalId = Annotated[str, Query(alias="externalId", max_length=256)]
 ConnectionString = Annotated[str, Field(min_length=1, max_length=65_536)]
 
@@ -29,23 +45,64 @@ ConnectionString = Annotated[str, Field(min_length=1, max_length=65_536)]
 class CacheConnectionBody(BaseModel):
     """The body of POST /api/job/cacheConnection."""
 
-    model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        json_schema_extra={
+            "examples": [
+                {
+                    "connectionString": "jdbc:cdata:postgresql:Server=127.0.0.1;Port=5432;"
+                    "User=cache;Password='p;w';Database=support;"
+                }
+            ]
+        },
+    )
 
     connection_string: ConnectionString
+    """`key=value` pairs separated by `;`, as the reference's PostgreSQL driver takes them."""
 
 
 class ConnectionBody(BaseModel):
     """The body that makes or replaces a connection."""
 
-    model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        json_schema_extra={
+            "examples": [
+                {
+                    "name": "OData1",
+                    "driver": "OData",
+                    "connectionString": "URL=https://services.odata.org/V4/Northwind/Northwind.svc/",
+                    "externalId": "northwind-7",
+                }
+            ]
+        },
+    )
 
     name: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]*$")]
     driver: Annotated[str, Field(min_length=1, max_length=64)]
     connection_string: ConnectionString
+    """The driver's keys; a secret that is sent back masked stays as it is."""
     external_id: Annotated[str, Field(max_length=256, pattern=r"^[^\x00]*$")] | None = None
+    """The vendor's own id of it; no other connection of the account may have it."""
 
 
-@router.post("/job/cacheConnection", operation_id="updateCacheConnection")
+_TAKEN = "another connection of the account has this name or externalId"
+_OF_CONNECTION = (
+    *("getConnection", "updateConnection", "testConnection", "editConnection"),
+    "deleteConnection",
+)
+
+
+@router.post(
+    "/job/cacheConnection",
+    operation_id="updateCacheConnection",
+    response_model=CacheConnection,
+    response_model_exclude_unset=True,
+)
 async def update_cache_connection(
     body: CacheConnectionBody, caller: AccountCaller, node: Node
 ) -> dict[str, Any]:
@@ -56,7 +113,14 @@ async def update_cache_connection(
     return cache.to_wire_connection(row, text)
 
 
-@router.post("/connections", operation_id="makeConnection", status_code=201)
+@router.post(
+    "/connections",
+    operation_id="makeConnection",
+    status_code=201,
+    response_model=ConnectionAnswer,
+    responses=conflict(_TAKEN)
+    | leads_to(*_OF_CONNECTION, status=201, connection_id="$response.body#/connection/id"),
+)
 async def create_connection(
     body: ConnectionBody, caller: AccountCaller, node: Node
 ) -> dict[str, Any]:
@@ -73,9 +137,14 @@ async def create_connection(
     return _to_wire(row, node)
 
 
-@router.put("/connections/{connection_id}", operation_id="updateConnection")
+@router.put(
+    "/connections/{connection_id}",
+    operation_id="updateConnection",
+    response_model=ConnectionAnswer,
+    responses=conflict(_TAKEN),
+)
 async def update_connection(
-    connection_id: str, body: ConnectionBody, caller: AccountCaller, node: Node
+    connection_id: ConnectionId, body: ConnectionBody, caller: AccountCaller, node: Node
 ) -> dict[str, Any]:
     """Replace a connection's values; a masked secret keeps the stored one."""
     key = connection_id_of(connection_id)
@@ -91,8 +160,14 @@ async def update_connection(
     return _to_wire(row, node)
 
 
-@router.get("/connections/{connection_id}", operation_id="getConnection")
-async def get_connection(connection_id: str, caller: AccountCaller, node: Node) -> dict[str, Any]:
+@router.get(
+    "/connections/{connection_id}",
+    operation_id="getConnection",
+    response_model=ConnectionAnswer,
+)
+async def get_connection(
+    connection_id: ConnectionId, caller: AccountCaller, node: Node
+) -> dict[str, Any]:
     """A connection, its secrets masked."""
     async with node.database.transaction() as connection:
         row = await repository.one(
@@ -101,8 +176,15 @@ async def get_connection(connection_id: str, caller: AccountCaller, node: Node) 
     return _to_wire(row, node)
 
 
-@router.post("/connections/{connection_id}/test", operation_id="testConnection")
-async def test_connection(connection_id: str, caller: AccountCaller, node: Node) -> dict[str, Any]:
+@router.post(
+    "/connections/{connection_id}/test",
+    operation_id="testConnection",
+    response_model=Tested,
+    response_model_exclude_unset=True,
+)
+async def test_connection(
+    connection_id: ConnectionId, caller: AccountCaller, node: Node
+) -> dict[str, Any]:
     """Try a connection: whether its source answers, and if not, why."""
     key = connection_id_of(connection_id)
     async with node.database.transaction() as connection:
@@ -113,7 +195,11 @@ async def test_connection(connection_id: str, caller: AccountCaller, node: Node)
     return {"isTested": True} if error is None else {"isTested": False, "testError": error}
 
 
-@router.get("/poweredby/connection/list", operation_id="listConnections")
+@router.get(
+    "/poweredby/connection/list",
+    operation_id="listConnections",
+    response_model=Connections,
+)
 async def list_connections(
     caller: AccountCaller, node: Node, driver: str = "", external_id: ExternalId = ""
 ) -> dict[str, Any]:
@@ -138,7 +224,7 @@ async def list_connections(
     }
 
 
-@router.get("/poweredby/sources/list", operation_id="listDataSources")
+@router.get("/poweredby/sources/list", operation_id="listDataSources", response_model=DataSources)
 async def list_sources(caller: ParentCaller) -> dict[str, Any]:
     """The drivers that are installed."""
     return {"dataSources": [{"dataSource": name} for name in registry.names()]}

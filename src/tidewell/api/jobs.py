@@ -3,13 +3,18 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query
+import orjson
+from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import ValidationError
 
 from tidewell import clock
+from tidewell.api.answers.base import JOB, RUN, Done
+from tidewell.api.answers.jobs import Jobs, QueuedRun, Run, RunLog, Runs, ValidJob
 from tidewell.api.bodies import StrictRoute
 from tidewell.api.callers import Account, AccountCaller
 from tidewell.api.errors import invalid_fields
+from tidewell.api.openapi import conflict, leads_to
+from tidewell.api.parameters import Moment, moment_of
 from tidewell.api.services import Node, Services, removal
 from tidewell.connections import opening
 from tidewell.errors import InvalidRequest, NotFound
@@ -31,23 +36,42 @@ def changes(node: Node, caller: AccountCaller) -> JobChanges:
 
 
 Changes = Annotated[JobChanges, Depends(changes)]
+JobId = Annotated[
+    str, Path(description="The id of a job.", json_schema_extra={"format": "uuid", "example": JOB})
+]
+RunId = Annotated[
+    str, Path(description="The id of a run.", json_schema_extra={"format": "uuid", "example": RUN})
+]
+_NO_ROOM = "there is no cache connection yet, or another job caches this table"
+_OF_JOB = ("getJob", "updateJob", "runJob", "stopJob", "listRuns", "deleteJob")
 
 
-@router.get("/job/list", operation_id="listJobs")
-async def list_jobs(caller: AccountCaller, node: Node) -> dict[str, Any]:
+@router.get(
+    "/job/list",
+    operation_id="listJobs",
+    response_model=Jobs,
+    responses=leads_to(*_OF_JOB, job_id="$response.body#/jobs/0/id"),
+)
+async def list_jobs(caller: AccountCaller, node: Node) -> Response:
     """The sub-account's jobs, oldest first."""
     async with node.database.transaction() as connection:
         rows = await jobs.listed(connection, caller.account_id, caller.connection_ids)
-    return _answer(rows)
+    # As it is: to check ten thousand jobs against the model takes longer than all else.
+    return Response(orjson.dumps(_answer(rows)), media_type="application/json")
 
 
-@router.get("/job/{job_id}", operation_id="getJob")
-async def get_job(job_id: str, caller: AccountCaller, node: Node) -> dict[str, Any]:
+@router.get("/job/{job_id}", operation_id="getJob", response_model=Jobs)
+async def get_job(job_id: JobId, caller: AccountCaller, node: Node) -> dict[str, Any]:
     """One job."""
     return await _one(node, caller, _id("job", job_id))
 
 
-@router.post("/job/create", operation_id="createJob")
+@router.post(
+    "/job/create",
+    operation_id="createJob",
+    response_model=Jobs,
+    responses=conflict(_NO_ROOM) | leads_to(*_OF_JOB, job_id="$response.body#/jobs/0/id"),
+)
 async def create_job(
     body: JobBody, caller: AccountCaller, node: Node, changes: Changes
 ) -> dict[str, Any]:
@@ -57,10 +81,18 @@ async def create_job(
     return await _one(node, caller, job_id)
 
 
-@router.post("/job/validate", operation_id="validateJob")
-async def validate_job(body: JobBody, caller: AccountCaller, node: Node) -> dict[str, Any]:
-    """All checks of create that look at the job and its source; nothing is made."""
+@router.post(
+    "/job/validate",
+    operation_id="validateJob",
+    response_model=ValidJob,
+    responses=conflict(_NO_ROOM),
+)
+async def validate_job(
+    body: JobBody, caller: AccountCaller, node: Node, changes: Changes
+) -> dict[str, Any]:
+    """All checks of create; nothing is made."""
     settings = await _checked(body, caller, node)
+    await changes.check(caller.account_id, settings)
     return {
         "valid": True,
         "cacheSchema": settings.cache_schema,
@@ -68,9 +100,14 @@ async def validate_job(body: JobBody, caller: AccountCaller, node: Node) -> dict
     }
 
 
-@router.put("/job/{job_id}/update", operation_id="updateJob")
+@router.put(
+    "/job/{job_id}/update",
+    operation_id="updateJob",
+    response_model=Jobs,
+    responses=conflict("another job caches this table"),
+)
 async def update_job(
-    job_id: str, body: JobBody, caller: AccountCaller, node: Node, changes: Changes
+    job_id: JobId, body: JobBody, caller: AccountCaller, node: Node, changes: Changes
 ) -> dict[str, Any]:
     """Replace a job's settings."""
     key = _id("job", job_id)
@@ -79,8 +116,8 @@ async def update_job(
     return await _one(node, caller, key)
 
 
-@router.delete("/job/{job_id}/delete", operation_id="deleteJob")
-async def delete_job(job_id: str, caller: AccountCaller, node: Node) -> dict[str, Any]:
+@router.delete("/job/{job_id}/delete", operation_id="deleteJob", response_model=Done)
+async def delete_job(job_id: JobId, caller: AccountCaller, node: Node) -> dict[str, Any]:
     """End a run of a job, drop its cached table, forget it."""
     key = _id("job", job_id)
     await _one(node, caller, key)
@@ -88,9 +125,15 @@ async def delete_job(job_id: str, caller: AccountCaller, node: Node) -> dict[str
     return {}
 
 
-@router.post("/job/{job_id}/run", operation_id="runJob")
+@router.post(
+    "/job/{job_id}/run",
+    operation_id="runJob",
+    response_model=QueuedRun,
+    responses=conflict("the job is disabled")
+    | leads_to("getRun", "getRunLog", run_id="$response.body#/runId"),
+)
 async def run_job(
-    job_id: str, caller: AccountCaller, node: Node, changes: Changes
+    job_id: JobId, caller: AccountCaller, node: Node, changes: Changes
 ) -> dict[str, Any]:
     """Queue a run now; while one is queued or running, that one is the answer."""
     key = _id("job", job_id)
@@ -98,9 +141,9 @@ async def run_job(
     return {"runId": str(await changes.run(caller.account_id, key))}
 
 
-@router.post("/job/{job_id}/stop", operation_id="stopJob")
+@router.post("/job/{job_id}/stop", operation_id="stopJob", response_model=Done)
 async def stop_job(
-    job_id: str, caller: AccountCaller, node: Node, changes: Changes
+    job_id: JobId, caller: AccountCaller, node: Node, changes: Changes
 ) -> dict[str, Any]:
     """End the job's queued or running run; with nothing to stop this is no error."""
     key = _id("job", job_id)
@@ -109,36 +152,38 @@ async def stop_job(
     return {}
 
 
-@router.get("/job/{job_id}/runs", operation_id="listRuns")
+@router.get(
+    "/job/{job_id}/runs",
+    operation_id="listRuns",
+    response_model=Runs,
+    responses=leads_to("getRun", "getRunLog", run_id="$response.body#/runs/0/id"),
+)
 async def list_runs(
-    job_id: str,
+    job_id: JobId,
     caller: AccountCaller,
     node: Node,
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
-    before: str | None = None,
+    before: Moment = "",
 ) -> dict[str, Any]:
     """A job's runs, newest first; `before` is a time, for the next page."""
     key = _id("job", job_id)
     await _one(node, caller, key)
-    try:
-        moment = clock.from_wire(before) if before else None
-    except (ValueError, OverflowError):
-        raise InvalidRequest.of("before", "must be an ISO 8601 time") from None
+    moment = moment_of("before", before)
     async with node.database.transaction() as connection:
         rows = await runs.of_job(connection, caller.account_id, key, moment, limit)
     now = clock.now()
     return {"runs": [run_to_wire(row, now) for row in rows]}
 
 
-@router.get("/run/{run_id}", operation_id="getRun")
-async def get_run(run_id: str, caller: AccountCaller, node: Node) -> dict[str, Any]:
+@router.get("/run/{run_id}", operation_id="getRun", response_model=Run)
+async def get_run(run_id: RunId, caller: AccountCaller, node: Node) -> dict[str, Any]:
     """One run, with its receipt."""
     return {"run": run_to_wire(await _run(node, caller, run_id), clock.now())}
 
 
-@router.get("/run/{run_id}/log", operation_id="getRunLog")
+@router.get("/run/{run_id}/log", operation_id="getRunLog", response_model=RunLog)
 async def get_run_log(
-    run_id: str,
+    run_id: RunId,
     caller: AccountCaller,
     node: Node,
     after: Annotated[int, Query(ge=0)] = 0,

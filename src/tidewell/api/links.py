@@ -10,9 +10,12 @@ from tidewell import clock
 from tidewell.accounts import audit
 from tidewell.accounts import repository as accounts
 from tidewell.accounts.audit import Action
+from tidewell.api.answers.base import Done
+from tidewell.api.answers.connections import FormLink, KeySet
 from tidewell.api.bodies import StrictRoute
 from tidewell.api.callers import Account, AccountCaller
-from tidewell.api.connections import connection_id_of
+from tidewell.api.connections import ConnectionId, connection_id_of
+from tidewell.api.openapi import conflict
 from tidewell.api.services import Node, Services, removal
 from tidewell.connections import cache, links, repository, signing
 from tidewell.connections.links import Flow, Link
@@ -31,11 +34,17 @@ Text = Annotated[str, Field(max_length=256, pattern=r"^[^\x00]*$")]
 class EditLinkBody(BaseModel):
     """The body that asks for a link to a form; its person comes back to `redirectURL`."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        use_attribute_docstrings=True,
+        json_schema_extra={"examples": [{"redirectURL": "https://www.google.com"}]},
+    )
 
     redirect_url: Annotated[str, Field(alias="redirectURL", max_length=2048)]
+    """Where the person goes back to: absolute http or https, without credentials."""
     name: ConnectionName | None = None
     editable_name: Annotated[LaxBool, Field(alias="editableName")] = True
+    """False: the person cannot change the given name."""
 
 
 class CreateLinkBody(EditLinkBody):
@@ -45,7 +54,11 @@ class CreateLinkBody(EditLinkBody):
     external_id: Annotated[Text | None, Field(alias="externalId")] = None
 
 
-@router.post("/api/job/cacheConnection/formLink", operation_id="generateCacheConnectionURL")
+@router.post(
+    "/api/job/cacheConnection/formLink",
+    operation_id="generateCacheConnectionURL",
+    response_model=FormLink,
+)
 async def cache_link(
     body: EditLinkBody, caller: AccountCaller, node: Node, request: Request
 ) -> dict[str, str]:
@@ -54,7 +67,9 @@ async def cache_link(
     return await _made(link, CACHE_PAGE, caller, node, request, body.name or _CACHE_NAME)
 
 
-@router.post("/api/poweredby/connection/create", operation_id="createConnection")
+@router.post(
+    "/api/poweredby/connection/create", operation_id="createConnection", response_model=FormLink
+)
 async def create_link(
     body: CreateLinkBody, caller: AccountCaller, node: Node, request: Request
 ) -> dict[str, str]:
@@ -66,9 +81,17 @@ async def create_link(
     return await _made(link, CONNECTION_PAGE, caller, node, request, link.name)
 
 
-@router.post("/api/poweredby/connection/edit/{connection_id}", operation_id="editConnection")
+@router.post(
+    "/api/poweredby/connection/edit/{connection_id}",
+    operation_id="editConnection",
+    response_model=FormLink,
+)
 async def edit_link(
-    connection_id: str, body: EditLinkBody, caller: AccountCaller, node: Node, request: Request
+    connection_id: ConnectionId,
+    body: EditLinkBody,
+    caller: AccountCaller,
+    node: Node,
+    request: Request,
 ) -> dict[str, str]:
     """A link to the form in which a customer changes a connection."""
     key = connection_id_of(connection_id)
@@ -78,9 +101,14 @@ async def edit_link(
     return await _made(link, f"{CONNECTION_PAGE}/{key}", caller, node, request, "")
 
 
-@router.delete("/api/poweredby/connection/delete/{connection_id}", operation_id="deleteConnection")
+@router.delete(
+    "/api/poweredby/connection/delete/{connection_id}",
+    operation_id="deleteConnection",
+    response_model=Done,
+    responses=conflict("jobs use the connection, and force is not given"),
+)
 async def delete_connection(
-    connection_id: str,
+    connection_id: ConnectionId,
     caller: AccountCaller,
     node: Node,
     force: Annotated[LaxBool, Query()] = False,
@@ -93,7 +121,12 @@ async def delete_connection(
     return {}
 
 
-@router.get("/.well-known/jwks.json", operation_id="getKeySet", tags=["operation"])
+@router.get(
+    "/.well-known/jwks.json",
+    operation_id="getKeySet",
+    tags=["operation"],
+    response_model=KeySet,
+)
 async def jwks(node: Node) -> dict[str, Any]:
     """The public keys of this service's own signatures (RFC 7517)."""
     async with node.database.transaction() as connection:

@@ -3,11 +3,11 @@
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
-from tidewell.lax import LaxBool, LaxInt
+from tidewell.lax import LaxBool, LaxInt, between
 
 
 def _connection_id(value: object) -> object:
@@ -38,19 +38,30 @@ class MergeKey(BaseModel):
 class CachingParams(BaseModel):
     """What to copy and how. Unknown params are allowed: the reference keeps them too."""
 
-    model_config = ConfigDict(alias_generator=to_camel, extra="allow")
+    model_config = ConfigDict(
+        alias_generator=to_camel, extra="allow", use_attribute_docstrings=True
+    )
 
     source_connection: Annotated[UUID, BeforeValidator(_connection_id)]
+    """The id of a connection of the same sub-account."""
     source_name: Name
+    """That connection's name, or its driver."""
     source_schema: Name
     source_table: Name
     time_check_column: OptionalName = ""
+    """A column that moves forward when a row changes; empty: every run is a full refresh."""
     auto_truncate_strings: LaxBool = False
+    """Whether a string longer than its cached column is cut and counted, or fails the run."""
     merge_keys: list[MergeKey] | None = None
+    """What rows are merged by; absent: the source's primary key."""
     cache_schema: OptionalName = ""
+    """Where the cached table stands; empty: the connection's name."""
     cache_table: OptionalName = ""
+    """Its name; empty: the source table's."""
     columns: list[Name] | None = None
-    full_refresh_every: Annotated[LaxInt, Field(ge=1, le=1_000_000)] | None = None
+    """Only these columns; absent: all."""
+    full_refresh_every: Annotated[LaxInt, between(1, 1_000_000)] | None = None
+    """Of an incremental job: every so many runs a full refresh."""
 
     @property
     def merge_key_names(self) -> tuple[str, ...] | None:

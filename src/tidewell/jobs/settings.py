@@ -4,7 +4,14 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+)
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
@@ -12,12 +19,15 @@ from tidewell import clock
 from tidewell.errors import InvalidRequest
 from tidewell.jobs.params import NOT_YET, CachingParams
 from tidewell.jobs.schedule import Interval, Unit
-from tidewell.lax import LaxBool, LaxInt
+from tidewell.lax import LaxBool, LaxInt, any_case, between
 
 CACHING = "Caching"
 SCHEDULED_QUERY = "ScheduledQuery"
 _JOB_TYPES = {kind.lower(): kind for kind in (CACHING, SCHEDULED_QUERY)}
 _DEEPEST = 32
+_MOMENT_SCHEMA: dict[str, Any] = {
+    "anyOf": [{"type": "null"}, {"const": ""}, {"type": "string", "format": "date-time"}]
+}
 _UNITS = {unit.value.lower(): unit for unit in Unit}
 
 
@@ -61,16 +71,55 @@ def _not_too_deep(value: dict[str, Any]) -> dict[str, Any]:
 class JobBody(BaseModel):
     """The body of create and update."""
 
-    model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        json_schema_extra={
+            "examples": [
+                {
+                    "jobType": "Caching",
+                    "intervalUnit": "Hour",
+                    "intervalValue": "1",
+                    "logVerbosity": "1",
+                    "enabled": "true",
+                    "params": {
+                        "timeCheckColumn": "",
+                        "autoTruncateStrings": "false",
+                        "sourceConnection": "36b2c04f-70f4-44a1-876a-29e42237ee63",
+                        "sourceName": "OData1",
+                        "sourceSchema": "OData",
+                        "sourceTable": "Categories",
+                    },
+                }
+            ]
+        },
+    )
 
-    job_type: Annotated[str, BeforeValidator(_job_type)]
-    interval_unit: Annotated[Unit, BeforeValidator(_unit)]
-    interval_value: Annotated[LaxInt, Field(ge=1, le=10_000)]
-    log_verbosity: Annotated[LaxInt, Field(ge=1, le=5)] = 1
+    job_type: Annotated[
+        str, BeforeValidator(_job_type), WithJsonSchema(any_case(*_JOB_TYPES.values()))
+    ]
+    interval_unit: Annotated[
+        Unit, BeforeValidator(_unit), WithJsonSchema(any_case(*[unit.value for unit in Unit]))
+    ]
+    interval_value: Annotated[LaxInt, between(1, 10_000)]
+    """How many units lie between two runs."""
+    log_verbosity: Annotated[LaxInt, between(1, 5)] = 1
+    """1 (a run's outline) to 5 (the source's low-level trace)."""
     enabled: LaxBool = True
-    defined_next_run: Annotated[datetime | None, BeforeValidator(_moment)] = None
+    """A job that is not enabled never runs."""
+    defined_next_run: Annotated[
+        datetime | None, BeforeValidator(_moment), WithJsonSchema(_MOMENT_SCHEMA)
+    ] = None
+    """When it runs first; without it a run is queued at once."""
     name: Annotated[str, Field(max_length=256)] | None = None
-    params: Annotated[dict[str, Any], AfterValidator(_not_too_deep)]
+    """Of a scheduled query; a caching job is named after its table."""
+    params: Annotated[
+        dict[str, Any],
+        BeforeValidator(lambda value: value, json_schema_input_type=CachingParams),
+        AfterValidator(_not_too_deep),
+    ]
+    """What the job does; unknown ones are kept and given back."""
 
     @property
     def interval(self) -> Interval:

@@ -59,6 +59,12 @@ class JobChanges:
             raise
         return job_id
 
+    async def check(self, account_id: UUID, settings: JobSettings) -> None:
+        """Whether a job could be made now. Raises Conflict, as `create` would."""
+        async with self.database.transaction() as connection:
+            await _need_cache(connection, account_id)
+            await _need_room(connection, account_id, uuid4(), settings)
+
     async def update(
         self, account_id: UUID, job_id: UUID, settings: JobSettings, body: JobBody
     ) -> None:

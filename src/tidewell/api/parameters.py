@@ -1,0 +1,22 @@
+"""Parameters of the query that several calls take."""
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import WithJsonSchema
+
+from tidewell import clock
+from tidewell.errors import InvalidRequest
+
+Moment = Annotated[
+    str, WithJsonSchema({"anyOf": [{"type": "string", "format": "date-time"}, {"const": ""}]})
+]
+"""An ISO 8601 time; empty: none."""
+
+
+def moment_of(field: str, text: str) -> datetime | None:
+    """The time that a parameter gives. Raises InvalidRequest."""
+    try:
+        return clock.from_wire(text) if text else None
+    except (ValueError, OverflowError):
+        raise InvalidRequest.of(field, "must be an ISO 8601 time") from None
