@@ -1,11 +1,12 @@
 """The real OData server of the tests: SAP CAP (tests/odata) on a free port."""
 
+import json
 import os
 import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ class ODataServer:
 
     url: str
     closed_url: str
+    conformance_url: str
     rows: int
 
     def count(self, entity_set: str) -> int:
@@ -53,14 +55,21 @@ class ODataServer:
 
 
 @contextmanager
-def odata_server(rows: int, log: Path) -> Iterator[ODataServer]:
-    """Run the server with so many orders; it is ended for certain."""
+def odata_server(
+    rows: int, log: Path, conformance: Mapping[str, Any] | None = None
+) -> Iterator[ODataServer]:
+    """Run the server with so many orders, and rows by entity for its service `conformance`; it is
+    ended for certain."""
     binaries = Path(sys.executable).parent
     environment = os.environ | {
         "ROWS": str(rows),
         "PATH": f"{binaries}{os.pathsep}{os.environ.get('PATH', '')}",
         "NODE_ENV": "test",
     }
+    if conformance is not None:
+        written = log.with_suffix(".json")
+        written.write_text(json.dumps(conformance))
+        environment["CONFORMANCE"] = str(written)
     with log.open("wb") as output:
         running = subprocess.Popen(
             [
@@ -78,7 +87,7 @@ def odata_server(rows: int, log: Path) -> Iterator[ODataServer]:
         try:
             port = _port(running, log)
             root = f"http://127.0.0.1:{port}/odata/v4"
-            yield ODataServer(f"{root}/shop", f"{root}/closed", rows)
+            yield ODataServer(f"{root}/shop", f"{root}/closed", f"{root}/conformance", rows)
         finally:
             running.kill()
             running.wait()

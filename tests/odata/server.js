@@ -1,4 +1,5 @@
 // Listens on 127.0.0.1 only, and fills the tables before it does.
+const fs = require('node:fs')
 const http = require('node:http')
 const cds = require('@sap/cds')
 
@@ -40,7 +41,15 @@ cds.on('bootstrap', app => {
   app.listen = port => http.createServer(app).listen(port, '127.0.0.1')
 })
 
+/** Rows that a test has written down, by entity. */
+async function fillFrom(file) {
+  for (const [name, rows] of Object.entries(JSON.parse(fs.readFileSync(file)))) {
+    await cds.db.run(cds.ql.INSERT.into(`tidewell.conformance.${name}`).entries(rows))
+  }
+}
+
 cds.on('served', async () => {
+  if (process.env.CONFORMANCE) await fillFrom(process.env.CONFORMANCE)
   const { Orders, Items } = cds.entities('tidewell.shop')
   for (let first = 1; first <= ROWS; first += AT_ONCE) {
     const rows = Array.from({ length: Math.min(AT_ONCE, ROWS - first + 1) }, (_, i) => order(first + i))

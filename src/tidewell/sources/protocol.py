@@ -72,7 +72,12 @@ class Comparison:
 
 @dataclass(frozen=True)
 class ReadRequest:
-    """Which rows and columns of a table to read; comparisons are joined by AND."""
+    """Which rows and columns of a table to read; comparisons are joined by AND.
+
+    `columns`, where it is given, holds the columns of `where` too, so that what is not pushed down
+    can be applied to the batches. Texts are compared code point by code point; NULL makes no
+    comparison true. `order` is ascending; where NULLs stand in it is not promised.
+    """
 
     schema: str
     table: str
@@ -84,10 +89,18 @@ class ReadRequest:
 
 @dataclass(frozen=True)
 class Reading:
-    """A running read: the batches, and what of the request was not pushed down to the source."""
+    """A running read: the batches, and what of the request was not pushed down to the source.
+
+    The caller applies `residual` to each batch; a comparison may be pushed down *and* stand there,
+    where the source gives more rows than are meant. `ordered` says that the rows come in the
+    request's order, `limited` that there are no more of them than its limit: a driver may be so
+    only where nothing is left to apply and an order that was asked for is kept.
+    """
 
     batches: pa.RecordBatchReader
     residual: tuple[Comparison, ...] = ()
+    ordered: bool = False
+    limited: bool = False
 
 
 class Trace(Protocol):
@@ -110,7 +123,10 @@ class Environment:
 
 
 class Source(Protocol):
-    """An open source. Not shared between threads, except for `cancel`."""
+    """An open source. Not shared between threads, except for `cancel`.
+
+    A driver's class may inherit from this one, for the two methods that are the same everywhere.
+    """
 
     def test(self) -> None:
         """Prove that the source answers these credentials; a SourceError says why not."""
@@ -125,23 +141,28 @@ class Source(Protocol):
         ...
 
     def read(self, request: ReadRequest) -> Reading:
-        """Start to read. SourceErrors come from here or from the batches."""
+        """Start to read. SourceErrors come from here or from the batches; SourceNotFound names a
+        column that the table does not have."""
         ...
 
     def cancel(self) -> None:
         """End a running read at once, from another thread; it then raises Stopped."""
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Let go of everything; a second time is no error."""
+        ...
 
-    def __enter__(self) -> Self: ...
+    def __enter__(self) -> Self:
+        return self
 
     def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
-    ) -> None: ...
+    ) -> None:
+        self.close()
 
 
 class Driver(Protocol):

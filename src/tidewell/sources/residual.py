@@ -1,6 +1,7 @@
 """Apply to a batch the comparisons that a driver could not push down to its source."""
 
 from collections.abc import Callable, Sequence
+from datetime import time
 from decimal import Decimal
 from typing import Any
 
@@ -35,6 +36,8 @@ def typed(text: str, kind: pa.DataType) -> pa.Scalar:
     if pa.types.is_timestamp(kind):
         plain = pa.scalar(text.removesuffix("Z")).cast(pa.timestamp(kind.unit))
         return plain.cast(pa.int64()).cast(kind)
+    if pa.types.is_time(kind):
+        return pa.scalar(time.fromisoformat(text), kind)
     if pa.types.is_decimal(kind):
         return pa.scalar(Decimal(text), kind)
     return pa.scalar(text).cast(kind)

@@ -4,8 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -14,7 +13,7 @@ from tidewell.errors import SourceBroken, SourceNotFound, SourceUnavailable, Sto
 from tidewell.sources.files.columns import FileColumn, columns_of, selection, without_loss
 from tidewell.sources.files.paths import FileTable, find_tables
 from tidewell.sources.near import near_names
-from tidewell.sources.protocol import Column, Environment, Reading, ReadRequest, Table
+from tidewell.sources.protocol import Column, Environment, Reading, ReadRequest, Source, Table
 from tidewell.state.statements import statements
 
 SCHEMA = "Files"
@@ -23,7 +22,7 @@ _MEMORY = "512MB"
 _SQL = statements("tidewell.sources.files", "relation.sql")
 
 
-class FilesSource:
+class FilesSource(Source):
     """Files as the tables of one schema. Not shared between threads, except for `cancel`."""
 
     def __init__(self, values: Mapping[str, str], environment: Environment) -> None:
@@ -78,17 +77,6 @@ class FilesSource:
         """Let go of the files."""
         if "_duck" in self.__dict__:
             self._duck.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     @cached_property
     def _duck(self) -> duckdb.DuckDBPyConnection:

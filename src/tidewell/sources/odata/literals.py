@@ -29,14 +29,24 @@ _PUSHED_DOWN = frozenset(
 _FRACTION = re.compile(r"\.(\d+)")
 
 
-def can_push_down(one: Property) -> bool:
-    """Whether a comparison with this property is the service's work."""
-    return one.type in _PUSHED_DOWN
+def can_push_down(one: Property, wanted: Comparison) -> bool:
+    """Whether the service can be asked for this.
+
+    How texts are ordered, and whether case counts, is each service's own affair: they are asked
+    for by equality only, and what comes back is compared once more (`is_exact`).
+    """
+    return one.type in _PUSHED_DOWN and (is_exact(one) or wanted.operator == "=")
+
+
+def is_exact(one: Property) -> bool:
+    """Whether the service's answer to a comparison with this property is ours."""
+    return one.type != "Edm.String"
 
 
 def comparison(one: Property, wanted: Comparison) -> str:
-    """A comparison in the filter language."""
-    return f"{one.name} {_OPERATORS[wanted.operator]} {_literal(one, wanted.value)}"
+    """A comparison in the filter language, in which null differs from every value (5.1.1.1.2)."""
+    text = f"{one.name} {_OPERATORS[wanted.operator]} {_literal(one, wanted.value)}"
+    return f"{text} and {one.name} ne null" if wanted.operator == "<>" else text
 
 
 def _literal(one: Property, value: str) -> str:

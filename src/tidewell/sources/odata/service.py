@@ -14,7 +14,6 @@ import httpx
 import orjson
 
 from tidewell import __version__
-from tidewell.egress import EgressRefused, HostNotFound
 from tidewell.errors import (
     SourceBroken,
     SourceNotFound,
@@ -22,7 +21,7 @@ from tidewell.errors import (
     SourceUnavailable,
     Stopped,
 )
-from tidewell.sources.pinned import PinnedTransport
+from tidewell.sources.pinned import PinnedTransport, network_error
 from tidewell.sources.protocol import Environment
 
 _ATTEMPTS = 4
@@ -56,6 +55,7 @@ class Service:
         self._trace = environment.trace
         self._page_size = _positive(values, "PageSize")
         self._stopping = threading.Event()
+        self._transport = PinnedTransport(environment.egress)
         self._client = httpx.Client(
             headers={
                 "User-Agent": f"Tidewell/{__version__}",
@@ -65,7 +65,7 @@ class Service:
             },
             timeout=httpx.Timeout(_positive(values, "Timeout"), connect=_CONNECT_SECONDS),
             follow_redirects=False,
-            transport=PinnedTransport(environment.egress),
+            transport=self._transport,
         )
 
     def metadata(self) -> bytes:
@@ -96,11 +96,12 @@ class Service:
     def cancel(self) -> None:
         """End what is going on; it raises Stopped."""
         self._stopping.set()
-        self._client.close()
+        self._transport.cut()
 
     def close(self) -> None:
         """Close the connections."""
         self._stopping.set()
+        self._transport.cut()
         self._client.close()
 
     def _page(self, url: str) -> Page:
@@ -150,21 +151,17 @@ class Service:
     def _asked(self, url: str, headers: Mapping[str, str]) -> httpx.Response:
         started = time.monotonic()
         try:
+            if self._stopping.is_set():
+                raise Stopped
             answer = self._client.get(url, headers=headers)
-        except EgressRefused as error:
-            raise SourceRefused(error.message) from None
-        except HostNotFound as error:
-            raise SourceUnavailable(f"{error.message} Check URL.") from None
-        except (httpx.HTTPError, RuntimeError, OSError) as error:
+        except httpx.TransportError as error:
             if self._stopping.is_set():
                 raise Stopped from error
-            if not isinstance(error, httpx.HTTPError):
-                raise
-            raise _network_error(error, urlsplit(url).netloc) from error
+            raise network_error(error, urlsplit(url).netloc) from error
         milliseconds = (time.monotonic() - started) * 1000
         self._trace(2, f"GET {url} {answer.status_code} in {milliseconds:.0f} ms")
         shown = {n: v for n, v in answer.headers.items() if n.lower() != "set-cookie"}
-        self._trace(3, f"{shown}\n{answer.text[:_SHOWN_BYTES]}")
+        self._trace(3, f"{shown}\n{answer.content[:_SHOWN_BYTES].decode(errors='replace')}")
         return answer
 
     def _checked(self, answer: httpx.Response) -> httpx.Response:
@@ -259,19 +256,6 @@ class _Digits(float):
 
     def __str__(self) -> str:
         return self.written
-
-
-def _network_error(error: httpx.HTTPError, host: str) -> SourceUnavailable:
-    text = str(error)
-    if isinstance(error, httpx.TimeoutException):
-        return SourceUnavailable(f"{host} does not answer in time.")
-    if "refused" in text:
-        return SourceUnavailable(f"{host} refused the connection: check URL.")
-    if "CERTIFICATE" in text or "SSL" in text:
-        return SourceUnavailable(f"TLS with {host} fails: {text[:200]}")
-    return SourceUnavailable(
-        f"The connection to {host} failed: {text[:200] or type(error).__name__}"
-    )
 
 
 def _reason(answer: httpx.Response) -> str:

@@ -2,25 +2,24 @@
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from types import TracebackType
-from typing import Self
 
 import pyarrow as pa
 
 from tidewell.errors import SourceBroken, SourceNotFound, Stopped
+from tidewell.sources.asked import columns_asked_for
 from tidewell.sources.near import near_names
-from tidewell.sources.odata.literals import can_push_down, comparison
+from tidewell.sources.odata.literals import can_push_down, comparison, is_exact
 from tidewell.sources.odata.metadata import EntitySet, Property, read_metadata
 from tidewell.sources.odata.service import Page, Service
 from tidewell.sources.odata.types import arrow_type, to_array
-from tidewell.sources.protocol import Column, Environment, Reading, ReadRequest, Table
+from tidewell.sources.protocol import Column, Environment, Reading, ReadRequest, Source, Table
 
 SCHEMA = "OData"
 _LONGEST_SELECT = 1500
 """Characters; many servers take no URL much longer than 2,000. Then all properties are asked."""
 
 
-class ODataSource:
+class ODataSource(Source):
     """Entity sets as the tables of one schema. Not shared between threads, except `cancel`."""
 
     def __init__(self, values: Mapping[str, str], environment: Environment) -> None:
@@ -60,10 +59,12 @@ class ODataSource:
         """Read page by page; $select, $filter, $orderby and $top are the service's work."""
         entity_set = self._set(request.schema, request.table)
         by_name = {one.name: one for one in entity_set.properties}
-        wanted = [by_name[name] for name in request.columns or tuple(by_name)]
-        pushed = [one for one in request.where if can_push_down(by_name[one.column])]
-        residual = tuple(one for one in request.where if one not in pushed)
-        options = _options(request, wanted)
+        wanted = [by_name[name] for name in columns_asked_for(request, by_name)]
+        pushed = [one for one in request.where if can_push_down(by_name[one.column], one)]
+        residual = tuple(
+            one for one in request.where if one not in pushed or not is_exact(by_name[one.column])
+        )
+        options = _options(request, wanted, limited=not residual)
         if pushed:
             options["$filter"] = " and ".join(
                 comparison(by_name[one.column], one) for one in pushed
@@ -73,6 +74,8 @@ class ODataSource:
         return Reading(
             pa.RecordBatchReader.from_batches(schema, self._batches(pages, wanted, schema)),
             residual,
+            ordered=True,
+            limited=request.limit is not None and not residual,
         )
 
     def cancel(self) -> None:
@@ -83,17 +86,6 @@ class ODataSource:
     def close(self) -> None:
         """Close the connections."""
         self._service.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     @cached_property
     def _sets(self) -> dict[str, EntitySet]:
@@ -128,13 +120,13 @@ class ODataSource:
             yield pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
-def _options(request: ReadRequest, wanted: list[Property]) -> dict[str, str]:
+def _options(request: ReadRequest, wanted: list[Property], *, limited: bool) -> dict[str, str]:
     options = {}
     select = ",".join(one.name for one in wanted)
     if len(select) <= _LONGEST_SELECT:
         options["$select"] = select
     if request.order:
         options["$orderby"] = ",".join(request.order)
-    if request.limit is not None:
+    if request.limit is not None and limited:
         options["$top"] = str(request.limit)
     return options
