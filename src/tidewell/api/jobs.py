@@ -21,7 +21,12 @@ from tidewell.errors import InvalidRequest, NotFound
 from tidewell.jobs import repository as jobs
 from tidewell.jobs.job import JobSettings, job_to_wire
 from tidewell.jobs.params import CachingParams
-from tidewell.jobs.settings import JobBody, check_source_name, refuse_what_is_not_done
+from tidewell.jobs.settings import (
+    JobBody,
+    check_source_name,
+    check_together,
+    refuse_what_is_not_done,
+)
 from tidewell.jobs.source_check import check_source
 from tidewell.runs import repository as runs
 from tidewell.runs.changes import JobChanges, settings_of
@@ -203,6 +208,7 @@ async def _checked(body: JobBody, caller: Account, node: Services) -> JobSetting
         params = CachingParams.model_validate(body.params)
     except ValidationError as error:
         raise invalid_fields(error.errors(), "params") from error
+    check_together(params)
     async with node.database.transaction() as connection:
         opened = await opening.find(
             connection,

@@ -144,7 +144,8 @@ def explained(error: psycopg.Error, address: CacheAddress | None = None) -> Cach
     if kind in {"22", "23"} or state in {"54000", "0A000"}:
         return ValueDoesNotFit(f"The cache refuses a value: {said}{_where(error)}")
     if state in {"42P07", "2BP01"}:
-        return CacheConflict(f"Something in the cache stands in the way: {said}")
+        detail = " ".join((error.diag.message_detail or "").split())[:300]
+        return CacheConflict(f"Something in the cache stands in the way: {said} {detail}".rstrip())
     return CacheError(f"The cache reports an error ({state}): {said}{_where(error)}")
 
 

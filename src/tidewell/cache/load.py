@@ -1,6 +1,6 @@
 """One load of a cached table: the statements of its transaction, up to the bookkeeping."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import psycopg
 import pyarrow as pa
@@ -8,18 +8,21 @@ from psycopg import sql
 
 from tidewell.cache import shape
 from tidewell.cache.address import Connection
+from tidewell.cache.alter import Alteration, TableStatements, Trace
 from tidewell.cache.merge import Counts, Merge, make_keys_unique
 from tidewell.cache.plan import Fence, LoadPlan, Place, Receipt
 from tidewell.cache.shape import LoadedColumn
 from tidewell.cache.wire import CopyStream
-from tidewell.errors import CacheConflict, CacheError
+from tidewell.errors import CacheError
 from tidewell.state.statements import statements
 
 _SQL = statements("tidewell.cache", "table.sql")
 _BOOKS = statements("tidewell.cache", "bookkeeping.sql")
 _STAGING = "tidewell_staging"
+_KEYS = "tidewell_keys"
+_ANALYZE_SHARE = 0.1
+"""From this share of changed rows on, statistics are made anew; else autovacuum does it."""
 
-Trace = Callable[[int, str], None]
 Batches = Iterable[pa.RecordBatch]
 
 
@@ -40,25 +43,28 @@ class Load:
         self._place = place
         self._table = sql.Identifier(place.schema, place.table)
         self._staging = sql.Identifier("pg_temp", _STAGING)
-        self._trace = trace
         self._plan = plan
         self._progress = progress
         self._stream = CopyStream(plan.columns, plan.key, truncate_strings=plan.truncate_strings)
-        self.columns = shape.loaded_columns(plan)
+        self.columns = shape.loaded_columns(plan.columns)
         self.made_schema = False
         self._key = [self.columns[name].name for name in plan.key]
         self._time_column = (
             self.columns[plan.time_column].name if plan.time_column in self.columns else None
         )
         self._notes: list[str] = []
+        self._statements = TableStatements(connection, place, trace)
+        self._alteration = Alteration(
+            connection, place, plan, self.columns, fence.job_id, self._statements, self._notes
+        )
         self._confirmed = 0
 
-    def run(self, batches: Batches) -> Receipt:
+    def run(self, batches: Batches, keys: Callable[[], Batches] | None = None) -> Receipt:
         """Load the batches; the caller commits. Raises a CacheError or what the batches raise."""
         if shape.relation_kind(self._connection, self._place) is None:
             counts = self._first(batches)
         else:
-            counts = self._refresh(batches)
+            counts = self._refresh(batches, keys)
         sent = self._stream.counts
         if sent.strings_cut:
             self._notes.append(f"{sent.strings_cut} strings were cut to their column's length.")
@@ -83,7 +89,9 @@ class Load:
     def _first(self, batches: Batches) -> Counts:
         """Nothing stands yet: straight into the new table, which nobody sees before the commit."""
         self._make_schema()
-        self._execute("make_table", definitions=shape.definitions(self._listed, staged=False))
+        self._statements.execute(
+            "make_table", definitions=shape.definitions(self._listed, staged=False)
+        )
         if any(column.staged != column.declared for column in self._listed):
             self._stage(batches)
             rows = self._merge({c.name: c.declared for c in self._listed}).into_empty()
@@ -91,11 +99,13 @@ class Load:
             rows = self._copy("copy_frozen", self._table, batches)
         if self._key:
             rows -= self._add_key()
-        self._comment()
-        self._execute("analyze")
+        self._alteration.index(self._time_column)
+        self._alteration.comment_table()
+        self._alteration.comment_columns(self._listed)
+        self._statements.execute("analyze")
         return Counts(inserted=rows)
 
-    def _refresh(self, batches: Batches) -> Counts:
+    def _refresh(self, batches: Batches, keys: Callable[[], Batches] | None) -> Counts:
         self._stage(batches)
         if self._key:
             note = make_keys_unique(self._connection, self._staging, self._key, self._time_column)
@@ -103,7 +113,7 @@ class Load:
                 self._notes.append(note)
         held = self._connection.execute(_BOOKS["hold"], {"job_id": self._fence.job_id}).fetchone()
         old_key, old_columns = (held[3] or [], held[4] or []) if held else ([], [])
-        standing = self._adapt()
+        standing, retyped = self._alteration.adapt()
         types = {column.name: standing.columns[column.name] for column in self._listed}
         dropped = [n for n in old_columns if n in standing.columns and n not in types]
         if dropped:
@@ -111,24 +121,61 @@ class Load:
                 f"The source no longer has {', '.join(dropped)}: the cached column stays, NULL."
             )
         merge = self._merge(types | {name: standing.columns[name] for name in dropped})
+        keyed = bool(self._key) and frozenset(self._key) in standing.unique
         if self._plan.mode == "incremental":
-            if frozenset(self._key) not in standing.unique:
-                self._execute("add_unique", key=shape.identifiers(self._key))
-            return merge.by_key(delete=False)
-        if (
-            self._key
-            and frozenset(self._key) in standing.unique
-            and old_key == list(self._plan.key)
-        ):
-            return merge.by_key(delete=True)
-        self._drop_old_key(old_key)
-        counts = merge.as_multiset()
-        if (
-            self._key
-            and frozenset(self._key) not in shape.look(self._connection, self._place).unique
-        ):
-            self._execute("add_unique", key=shape.identifiers(self._key))
+            if not keyed:
+                self._statements.execute("add_unique", key=shape.identifiers(self._key))
+            counts = merge.by_key(delete=False)
+            if keys is not None:
+                counts += self._delete_gone(types, keys())
+        elif keyed and old_key == list(self._plan.key) and retyped.isdisjoint(self._key):
+            counts = merge.by_key(delete=True)
+        else:
+            self._alteration.drop_old_key(old_key)
+            counts = merge.as_multiset()
+            self._alteration.ensure_key()
+        self._alteration.index(self._time_column)
+        self._after(counts)
         return counts
+
+    def _delete_gone(self, types: dict[str, str], keys: Batches) -> Counts:
+        """Compare keys only: what is cached and no longer in the source is deleted."""
+        by_name = {column.name: column for column in self._plan.columns}
+        parts = [by_name[name] for name in self._plan.key]
+        columns = [self.columns[column.name] for column in parts]
+        staging = sql.Identifier("pg_temp", _KEYS)
+        self._statements.execute(
+            "make_keys",
+            keys=sql.Identifier(_KEYS),
+            definitions=shape.definitions(columns, staged=True),
+        )
+        stream = CopyStream(parts, self._plan.key, truncate_strings=self._plan.truncate_strings)
+        self._send("copy", staging, columns, stream, keys)
+        self._statements.execute("analyze", table=staging)
+        names = [column.name for column in columns]
+        merge = Merge(
+            self._connection,
+            self._table,
+            staging,
+            {name: types[name] for name in names},
+            names,
+            self._key,
+        )
+        deleted = merge.delete_gone()
+        self._notes.append(
+            f"deleteDetection: the source has {stream.counts.rows} keys; {deleted} rows that it no "
+            "longer has were deleted."
+        )
+        return Counts(deleted=deleted)
+
+    def _after(self, counts: Counts) -> None:
+        """Statistics and the comment follow where rows were written."""
+        written = counts.inserted + counts.updated + counts.deleted
+        if not written:
+            return
+        if written >= _ANALYZE_SHARE * shape.estimated_rows(self._connection, self._place):
+            self._statements.execute("analyze")
+        self._alteration.comment_table()
 
     @property
     def _listed(self) -> list[LoadedColumn]:
@@ -146,106 +193,63 @@ class Load:
         self._connection.execute(_BOOKS["lock_creation"])
         row = self._connection.execute(_SQL["schema_exists"], at).fetchone()
         if row and not row[0]:
-            self._execute("make_schema", schema=sql.Identifier(self._place.schema))
+            self._statements.execute("make_schema", schema=sql.Identifier(self._place.schema))
             self.made_schema = True
 
     def _stage(self, batches: Batches) -> None:
-        self._execute(
+        self._statements.execute(
             "make_staging",
             staging=sql.Identifier(_STAGING),
             definitions=shape.definitions(self._listed, staged=True),
         )
         self._copy("copy", self._staging, batches)
-        self._execute("analyze", table=self._staging)
+        self._statements.execute("analyze", table=self._staging)
 
     def _copy(self, statement: str, table: sql.Identifier, batches: Batches) -> int:
         """COPY all batches; the server has to confirm exactly the rows that were read."""
+        self._confirmed = self._send(statement, table, self._listed, self._stream, batches)
+        return self._confirmed
+
+    def _send(
+        self,
+        statement: str,
+        table: sql.Identifier,
+        columns: Sequence[LoadedColumn],
+        stream: CopyStream,
+        batches: Batches,
+    ) -> int:
         composed = sql.SQL(_SQL[statement]).format(
-            table=table, columns=shape.identifiers([column.name for column in self._listed])
+            table=table, columns=shape.identifiers([column.name for column in columns])
         )
-        self._tell(composed)
-        counts = self._stream.counts
+        self._statements.tell(composed)
+        counts = stream.counts
         with self._connection.cursor() as cursor:
             with cursor.copy(composed) as copy:
-                for piece in self._stream.pieces(batches):
+                for piece in stream.pieces(batches):
                     copy.write(piece)
-                    self._progress(counts.rows, counts.bytes)
-            self._confirmed = cursor.rowcount
-        if self._confirmed != counts.rows:
+                    if stream is self._stream:
+                        self._progress(counts.rows, counts.bytes)
+            confirmed = cursor.rowcount
+        if confirmed != counts.rows:
             raise CacheError(
-                f"The cache took {self._confirmed} of {counts.rows} rows; nothing was written."
+                f"The cache took {confirmed} of {counts.rows} rows; nothing was written."
             )
-        return counts.rows
+        return confirmed
 
     def _add_key(self) -> int:
         """The primary key of a new table; returns how many older rows of a key were dropped."""
         try:
             with self._connection.transaction():
-                self._execute("add_key", key=shape.identifiers(self._key))
+                self._statements.execute("add_key", key=shape.identifiers(self._key))
             return 0
         except (psycopg.errors.UniqueViolation, psycopg.errors.NotNullViolation):
             before = self._count()
             note = make_keys_unique(self._connection, self._table, self._key, self._time_column)
             if note:
                 self._notes.append(note)
-            self._execute("add_key", key=shape.identifiers(self._key))
+            self._statements.execute("add_key", key=shape.identifiers(self._key))
             return before - self._count()
 
     def _count(self) -> int:
         row = self._connection.execute(sql.SQL(_SQL["count"]).format(table=self._table)).fetchone()
         return int(row[0]) if row else 0
-
-    def _adapt(self) -> shape.Standing:
-        """Follow the source's schema: add its new columns, widen types that grew."""
-        standing = shape.look(self._connection, self._place)
-        new, widened = shape.differences(standing, self._listed)
-        for column in new:
-            self._execute(
-                "add_column",
-                column=sql.Identifier(column.name),
-                type=shape.declared(column.declared),
-            )
-            self._notes.append(f"New column {column.name} ({column.declared}).")
-        for name, now, wanted in widened:
-            try:
-                self._execute(
-                    "change_type", column=sql.Identifier(name), type=shape.declared(wanted)
-                )
-            except psycopg.errors.FeatureNotSupported as error:
-                raise CacheConflict(
-                    f"The source's column {name} no longer fits {now}, and {wanted} cannot be set "
-                    f"because {error.diag.message_detail or 'a view depends on it'}: drop that "
-                    "view, let the job run, and make it again."
-                ) from error
-            self._notes.append(f"The column {name} was widened from {now} to {wanted}.")
-        return shape.look(self._connection, self._place) if new or widened else standing
-
-    def _drop_old_key(self, old_key: list[str]) -> None:
-        """The key of the job has changed: the old one no longer holds."""
-        found = shape.primary_key(self._connection, self._place)
-        old = {self.columns[name].name if name in self.columns else name for name in old_key}
-        if found is None or found[1] != old or found[1] == set(self._key):
-            return
-        self._execute("drop_constraint", constraint=sql.Identifier(found[0]))
-        for name in sorted(found[1] - set(self._key)):
-            self._execute("drop_not_null", column=sql.Identifier(name))
-
-    def _comment(self) -> None:
-        text = f"Tidewell keeps this copy of {self._plan.origin} (job {self._fence.job_id})."
-        self._execute("comment_table", text=sql.Literal(text))
-        for column in self._listed:
-            if column.remarks:
-                self._execute(
-                    "comment_column",
-                    column=sql.Identifier(column.name),
-                    text=sql.Literal(column.remarks.replace("\0", "")),
-                )
-
-    def _tell(self, statement: sql.Composed) -> None:
-        lines = statement.as_string(self._connection).splitlines()
-        self._trace(2, "\n".join(line for line in lines if not line.startswith("-- ")))
-
-    def _execute(self, name: str, **parts: sql.Composable) -> None:
-        composed = sql.SQL(_SQL[name]).format(**({"table": self._table} | parts))
-        self._tell(composed)
-        self._connection.execute(composed)

@@ -22,6 +22,13 @@ class Counts:
     updated: int = 0
     deleted: int = 0
 
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(
+            self.inserted + other.inserted,
+            self.updated + other.updated,
+            self.deleted + other.deleted,
+        )
+
 
 class Merge:
     """The statements between one staging table and one cached table.
@@ -56,9 +63,7 @@ class Merge:
 
     def by_key(self, *, delete: bool) -> Counts:
         """Merge rows of the same key; `delete` removes what the staging table lacks."""
-        deleted = 0
-        if delete:
-            deleted = self._run("delete_gone", same_key=self._same_key())
+        deleted = self.delete_gone() if delete else 0
         rest = [name for name in self._types if name not in self._key]
         if not rest:
             return Counts(self._run("upsert_keys_only"), 0, deleted)
@@ -75,6 +80,10 @@ class Merge:
         )
         inserted, updated = self._connection.execute(statement).fetchone() or (0, 0)
         return Counts(inserted, updated, deleted)
+
+    def delete_gone(self) -> int:
+        """Delete the rows whose key the staging table lacks; returns how many."""
+        return self._run("delete_gone", same_key=self._same_key())
 
     def into_empty(self) -> int:
         """Every row, into a table that has none; returns how many."""

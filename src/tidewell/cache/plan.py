@@ -67,6 +67,17 @@ class LoadPlan:
     truncate_strings: bool = False
     origin: str = ""
     """Where the rows come from, in words, for the comment on the table."""
+    rebuild: bool = False
+    """Whether columns take the source's types also where their values are lost: a full load."""
+
+
+@dataclass(frozen=True)
+class TypeChange:
+    """A column whose cached and loaded types no type holds together."""
+
+    name: str
+    cached: str
+    loaded: str
 
 
 @dataclass(frozen=True)

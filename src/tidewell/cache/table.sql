@@ -48,6 +48,10 @@ CREATE TABLE {table} ({definitions});
 -- Beside the cached table, seen by this session only, gone with it.
 CREATE TEMPORARY TABLE {staging} ({definitions}) ON COMMIT DROP;
 
+-- name: make_keys
+-- The keys that the source still has, to find out which rows it no longer has.
+CREATE TEMPORARY TABLE {keys} ({definitions}) ON COMMIT DROP;
+
 -- name: copy
 -- Rows into the staging table.
 COPY {table} ({columns}) FROM STDIN WITH (FORMAT binary);
@@ -100,6 +104,44 @@ ALTER TABLE {table} ADD COLUMN {column} {type};
 -- name: change_type
 -- A type that holds what the source has now and what is cached.
 ALTER TABLE {table} ALTER COLUMN {column} TYPE {type} USING {column}::{type};
+
+-- name: retype_empty
+-- A type that the column's old values do not have: they are gone, the load brings new ones.
+ALTER TABLE {table} ALTER COLUMN {column} TYPE {type} USING NULL::{type};
+
+-- name: has_values
+-- Whether anything stands in a column.
+SELECT EXISTS (SELECT FROM {table} WHERE {column} IS NOT NULL);
+
+-- name: leading_index
+-- Whether an index begins with a column.
+SELECT EXISTS (
+    SELECT
+      FROM pg_index AS index
+      JOIN pg_class AS class ON class.oid = index.indrelid
+      JOIN pg_namespace AS namespace ON namespace.oid = class.relnamespace
+      JOIN pg_attribute AS attribute
+        ON attribute.attrelid = class.oid AND attribute.attnum = index.indkey[0]
+     WHERE namespace.nspname = %(schema)s AND class.relname = %(table)s
+       AND attribute.attname = %(column)s AND index.indpred IS NULL);
+
+-- name: add_index
+-- People ask for the newest rows first.
+CREATE INDEX ON {table} ({column});
+
+-- name: estimated_rows
+-- The rows of a table as its statistics tell; -1 before the first.
+SELECT class.reltuples
+  FROM pg_class AS class
+  JOIN pg_namespace AS namespace ON namespace.oid = class.relnamespace
+ WHERE namespace.nspname = %(schema)s AND class.relname = %(table)s;
+
+-- name: table_comment
+-- The comment on a table.
+SELECT obj_description(class.oid, 'pg_class')
+  FROM pg_class AS class
+  JOIN pg_namespace AS namespace ON namespace.oid = class.relnamespace
+ WHERE namespace.nspname = %(schema)s AND class.relname = %(table)s;
 
 -- name: comment_table
 -- Where a cached table comes from.

@@ -1,7 +1,7 @@
 """The target of a load: one session on a customer's PostgreSQL, under the fence of its attempt."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from typing import Any, Self
@@ -13,8 +13,17 @@ from psycopg.types.json import Jsonb
 
 from tidewell.cache import shape
 from tidewell.cache.address import CacheAddress, Connection, connect, explained
-from tidewell.cache.load import Batches, Load, Trace
-from tidewell.cache.plan import Fence, LoadPlan, Place, Receipt, Standing
+from tidewell.cache.alter import Trace
+from tidewell.cache.load import Batches, Load
+from tidewell.cache.plan import (
+    CacheColumn,
+    Fence,
+    LoadPlan,
+    Place,
+    Receipt,
+    Standing,
+    TypeChange,
+)
 from tidewell.errors import CacheConflict, CacheError, CacheUnavailable, FencedOut, Stopped
 from tidewell.state.statements import statements
 
@@ -96,22 +105,38 @@ class CacheTarget:
             loads_since_full=loads,
         )
 
+    def type_changes(self, columns: Sequence[CacheColumn]) -> tuple[TypeChange, ...]:
+        """Columns whose cached values no type holds together with those of a load to come."""
+        with self._errors():
+            if shape.relation_kind(self._connection, self._place) is None:
+                return ()
+            found = shape.differences(
+                self._connection,
+                self._place,
+                shape.look(self._connection, self._place),
+                list(shape.loaded_columns(columns).values()),
+            )
+            self._connection.commit()
+        return found.changed
+
     def load(
         self,
         plan: LoadPlan,
         batches: Batches,
         *,
+        keys: Callable[[], Batches] | None = None,
         watermark: Callable[[], str | None],
         progress: Callable[[int, int], None],
     ) -> Receipt:
         """Load the batches in one transaction: rows, watermark and counts, or nothing.
 
-        `watermark` is asked once, when all batches have been read; `progress` is told rows and
-        bytes. Raises a CacheError, FencedOut or Stopped; the cached table is then as it was.
+        `keys`, for an increment, gives the merge keys that the source still has: rows of other
+        keys are deleted. `watermark` is asked once, when all batches have been read; `progress` is
+        told rows and bytes. Raises a CacheError, FencedOut or Stopped; the table is then as it was.
         """
         load = Load(self._connection, self._fence, self._place, self._trace, plan, progress)
         with self._errors():
-            receipt = load.run(batches)
+            receipt = load.run(batches, keys)
             receipt = replace(receipt, watermark=watermark())
             self._note_commit(plan, receipt, load)
             self._commit()

@@ -127,8 +127,11 @@ _TEXTS = ("character varying", "text")
 _MOMENTS = ("date", "timestamp without time zone", "timestamp with time zone")
 
 
-def wider(one: str, other: str) -> str:
-    """The type that holds all values of both, without loss; text where nothing else does."""
+def wider(one: str, other: str) -> str | None:
+    """The type that holds all values of both without loss and means the same; None: there is none.
+
+    Text holds anything, but what was a number or a time would no longer be one to whoever reads it.
+    """
     if one == other:
         return one
     first, second = _parts(one), _parts(other)
@@ -145,7 +148,7 @@ def wider(one: str, other: str) -> str:
         return _text(longest)
     if bases <= set(_MOMENTS):
         return max(bases, key=_MOMENTS.index)
-    return "text"
+    return None
 
 
 def _parts(declared: str) -> tuple[str, int | None, int | None]:

@@ -1,13 +1,20 @@
 """The `params` of a caching job (contract §5): read where we need them, kept as they were sent."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+)
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
-from tidewell.lax import LaxBool, LaxInt, between
+from tidewell.lax import LaxBool, LaxInt, any_case, between
 
 
 def _connection_id(value: object) -> object:
@@ -21,8 +28,43 @@ def _connection_id(value: object) -> object:
         ) from None
 
 
+def _delete_detection(value: object) -> object:
+    """`none` or `keys`, also as a boolean or the word for one."""
+    folded = str(value).strip().lower() if isinstance(value, str | bool) else value
+    meaning = {"none": "none", "false": "none", "": "none", "keys": "keys", "true": "keys"}
+    if not isinstance(folded, str) or folded not in meaning:
+        raise PydanticCustomError("delete_detection", "must be none or keys (or false or true)")
+    return meaning[folded]
+
+
+def _on_type_change(value: object) -> object:
+    folded = value.strip().lower() if isinstance(value, str) else value
+    if folded not in ("", "fail", "rebuild"):
+        raise PydanticCustomError("on_type_change", "must be fail or rebuild")
+    return folded or "fail"
+
+
 Name = Annotated[str, StringConstraints(min_length=1, max_length=1024, pattern="^[^\x00]*$")]
 OptionalName = Annotated[str, StringConstraints(max_length=1024, pattern="^[^\x00]*$")]
+OptionalFilter = Annotated[
+    str, BeforeValidator(lambda value: "" if value is None else value), Field(max_length=10_000)
+]
+
+DeleteDetection = Annotated[
+    Literal["none", "keys"],
+    BeforeValidator(_delete_detection),
+    WithJsonSchema(
+        {"anyOf": [{"type": "boolean"}, any_case("none", "keys", "false", "true")["anyOf"][1]]}
+    ),
+]
+"""`keys`: an increment also reads all keys of the source and drops the rows that are gone."""
+
+OnTypeChange = Annotated[
+    Literal["fail", "rebuild"],
+    BeforeValidator(_on_type_change),
+    WithJsonSchema(any_case("fail", "rebuild")),
+]
+"""What a run does where no type holds a column's cached and new values: fail, or load anew."""
 
 
 class MergeKey(BaseModel):
@@ -62,6 +104,14 @@ class CachingParams(BaseModel):
     """Only these columns; absent: all."""
     full_refresh_every: Annotated[LaxInt, between(1, 1_000_000)] | None = None
     """Of an incremental job: every so many runs a full refresh."""
+    filter: OptionalFilter = ""
+    """A SQL condition over the source's columns; only rows for which it is true are copied."""
+    delete_detection: DeleteDetection = "none"
+    """`keys`: an increment also reads the source's keys and deletes what is gone."""
+    max_rows_per_run: Annotated[LaxInt, between(1, 1_000_000_000_000)] | None = None
+    """Of an incremental job: read the oldest new rows first, up to this many, never within a time."""
+    on_type_change: OnTypeChange = "fail"
+    """Where a column's type changes so that no wider type holds both: fail, or load anew."""
 
     @property
     def merge_key_names(self) -> tuple[str, ...] | None:
@@ -74,5 +124,5 @@ class CachingParams(BaseModel):
         return tuple(self.columns) if self.columns else None
 
 
-NOT_YET = frozenset({"filter", "deleteDetection", "maxRowsPerRun", "timeoutSeconds", "retries"})
+NOT_YET = frozenset({"timeoutSeconds", "retries"})
 """Params of the contract that this version refuses, so that nobody trusts what is not done."""

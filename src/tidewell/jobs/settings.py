@@ -20,6 +20,7 @@ from tidewell.errors import InvalidRequest
 from tidewell.jobs.params import NOT_YET, CachingParams
 from tidewell.jobs.schedule import Interval, Unit
 from tidewell.lax import LaxBool, LaxInt, any_case, between
+from tidewell.sources.rowfilter import parse as parse_filter
 
 CACHING = "Caching"
 SCHEDULED_QUERY = "ScheduledQuery"
@@ -134,6 +135,17 @@ def refuse_what_is_not_done(body: JobBody) -> None:
     for name in sorted(NOT_YET & body.params.keys()):
         if body.params[name] not in (None, "", [], {}):
             raise InvalidRequest.of(f"params.{name}", "is not available in this version")
+
+
+def check_together(params: CachingParams) -> None:
+    """What params mean to each other, and the filter as far as it says itself."""
+    if params.filter.strip():
+        parse_filter(params.filter)
+    if params.max_rows_per_run is not None and not params.time_check_column:
+        raise InvalidRequest.of(
+            "params.maxRowsPerRun",
+            "needs a timeCheckColumn: a full refresh reads the whole table in one run",
+        )
 
 
 def check_source_name(params: CachingParams, name: str, driver: str) -> None:

@@ -7,10 +7,13 @@ nobody up: the job is created and its first run tells.
 import asyncio
 from collections.abc import Mapping, Sequence
 
-from tidewell.errors import InvalidRequest, SourceError, SourceNotFound, Stopped
+from tidewell.errors import InvalidRequest, SourceBroken, SourceError, SourceNotFound, Stopped
 from tidewell.jobs.params import CachingParams
 from tidewell.sources.near import near_names
 from tidewell.sources.protocol import Column, Driver, Environment, Source
+from tidewell.sources.rowfilter import FIELD as FILTER
+from tidewell.sources.rowfilter import bind
+from tidewell.sources.rowtest import RowTest
 
 BOUND_SECONDS = 10.0
 
@@ -37,7 +40,8 @@ async def check_source(
 
 
 def check_columns(columns: Sequence[Column], params: CachingParams) -> None:
-    """The columns that a job names must exist, and an increment needs an order and a key."""
+    """The columns that a job names must exist, an increment needs an order and a key, and a filter
+    has to be a condition over these columns."""
     by_name = {column.name: column for column in columns}
     asked = [("timeCheckColumn", name) for name in [params.time_check_column] if name]
     asked += [("mergeKeys", name) for name in params.merge_key_names or ()]
@@ -56,6 +60,11 @@ def check_columns(columns: Sequence[Column], params: CachingParams) -> None:
                 f"{params.source_table} has no primary key, so an increment cannot be merged: "
                 "give mergeKeys, or leave timeCheckColumn empty to refresh the whole table",
             )
+    if params.filter.strip():
+        try:
+            RowTest(bind(params.filter, columns), columns)
+        except SourceBroken as error:
+            raise InvalidRequest.of(FILTER, error.message) from error
 
 
 def _columns(

@@ -9,13 +9,13 @@ import pyarrow as pa
 from tidewell.cache import CacheAddress, CacheTarget
 from tidewell.cache.plan import CacheColumn, Fence, LoadPlan, Mode, Place, Receipt, Standing
 from tidewell.egress import EgressRules
-from tidewell.errors import SourceBroken, SourceNotFound, Stopped
+from tidewell.errors import CacheConflict, SourceBroken, SourceNotFound, Stopped
 from tidewell.runs.log import RunLog
 from tidewell.runs.messages import Backend, CachingTask, Message, Progress
+from tidewell.runs.reading import SourceTable
 from tidewell.runs.watermark import Watermark
 from tidewell.sources import registry
-from tidewell.sources.protocol import Column, Comparison, Environment, ReadRequest, Source
-from tidewell.sources.residual import apply_residual
+from tidewell.sources.protocol import Column, Comparison, Environment, Source
 
 Emit = Callable[[Message], None]
 
@@ -51,7 +51,7 @@ class CachingRun:
         with registry.driver(task.driver).open(task.source, environment) as source:
             self._source = source
             self._check()
-            columns = self._columns(source)
+            table = SourceTable(source, task, self._check)
             target = CacheTarget.connect(
                 CacheAddress(**task.cache),
                 Fence(task.job_id, task.run_id, task.attempt),
@@ -62,7 +62,7 @@ class CachingRun:
             try:
                 self._emit(Backend(target.backend_pid))
                 self._check()
-                receipt = self._load(source, target, columns)
+                receipt = self._load(table, target)
             finally:
                 target.close()
         seconds = time.monotonic() - started
@@ -74,54 +74,47 @@ class CachingRun:
         )
         return receipt
 
-    def _load(self, source: Source, target: CacheTarget, columns: list[Column]) -> Receipt:
+    def _load(self, table: SourceTable, target: CacheTarget) -> Receipt:
         task = self._task
         standing = target.standing()
         if standing.committed is not None:
             self._log(1, "An earlier attempt of this run has already committed; nothing to do.")
             return standing.committed
-        key = self._key(columns)
-        mode = self._mode(standing, key)
-        watermark = self._watermark(columns, standing if mode == "incremental" else None)
-        where: tuple[Comparison, ...] = ()
-        if mode == "incremental" and watermark and watermark.lower_bound is not None:
-            where = (Comparison(watermark.column, ">=", watermark.lower_bound),)
+        columns = tuple(
+            CacheColumn(c.name, c.type, c.nullable, c.length, c.remarks) for c in table.columns
+        )
+        rebuilt = self._type_changes(target, columns)
+        mode = "full" if rebuilt else self._mode(standing, table.key)
+        watermark = self._watermark(table.columns, standing if mode == "incremental" else None)
+        where = self._where(table, watermark, mode, standing)
         self._log(
             1,
-            f"Plan: {'increment' if where else 'full refresh'} of {len(columns)} columns into "
-            f"{task.cache_schema}.{task.cache_table}"
-            + (f", key {', '.join(key)}" if key else ", no key")
-            + (f", {where[0].column} >= {where[0].value}" if where else ""),
-        )
-        reading = source.read(
-            ReadRequest(
-                task.source_schema,
-                task.source_table,
-                columns=tuple(column.name for column in columns),
-                where=where,
-            )
+            f"Plan: {'increment' if mode == 'incremental' else 'full refresh'} of {len(columns)} "
+            f"columns into {task.cache_schema}.{task.cache_table}"
+            + (f", key {', '.join(table.key)}" if table.key else ", no key")
+            + "".join(f", {one.column} {one.operator} {one.value}" for one in where)
+            + (f", filter {task.filter}" if task.filter else ""),
         )
 
         def batches() -> Iterator[pa.RecordBatch]:
-            for batch in reading.batches:
-                self._check()
-                kept = apply_residual(batch, reading.residual)
+            for batch in table.rows(where):
                 if watermark:
-                    watermark.see(kept)
-                yield kept
+                    watermark.see(batch)
+                yield batch
 
+        detects = task.detect_deletes and mode == "incremental"
         receipt = target.load(
             LoadPlan(
                 mode=mode,
-                columns=tuple(
-                    CacheColumn(c.name, c.type, c.nullable, c.length, c.remarks) for c in columns
-                ),
-                key=key,
+                columns=columns,
+                key=table.key,
                 time_column=task.time_column or None,
                 truncate_strings=task.truncate_strings,
                 origin=self._origin(),
+                rebuild=rebuilt,
             ),
             batches(),
+            keys=table.keys if detects else None,
             watermark=lambda: watermark.text if watermark else None,
             progress=lambda rows, size: self._emit(Progress(rows, size)),
         )
@@ -135,6 +128,46 @@ class CachingRun:
             )
         return receipt
 
+    def _type_changes(self, target: CacheTarget, columns: tuple[CacheColumn, ...]) -> bool:
+        """Whether the table has to be rebuilt because no type holds old and new values.
+
+        Raises CacheConflict where the job does not allow that; nothing has been read then.
+        """
+        changes = target.type_changes(columns)
+        if not changes:
+            return False
+        said = "; ".join(f"{one.name} was {one.cached} and is {one.loaded} now" for one in changes)
+        if not self._task.rebuild_on_type_change:
+            raise CacheConflict(
+                f"The source has changed the type of columns in a way that no wider type follows: "
+                f"{said}. Set onTypeChange to rebuild to load the table anew with the new types, "
+                "or change the source back."
+            )
+        self._log(1, f"Types have changed, so the table is loaded anew: {said}.")
+        return True
+
+    def _where(
+        self, table: SourceTable, watermark: Watermark | None, mode: Mode, standing: Standing
+    ) -> tuple[Comparison, ...]:
+        """From where to where the rows are read: an increment, or a first load in parts."""
+        if watermark is None:
+            return ()
+        where: tuple[Comparison, ...] = ()
+        if mode == "incremental" and watermark.lower_bound is not None:
+            where = (Comparison(watermark.column, ">=", watermark.lower_bound),)
+        most = self._task.max_rows
+        if most is None or (mode == "full" and standing.exists):
+            return where
+        bound = table.bound(watermark.column, watermark.text, most)
+        if bound is None:
+            return where
+        self._log(
+            1,
+            f"maxRowsPerRun: this run reads the {most} oldest new rows and those of the same "
+            f"{watermark.column}, up to {bound}; the next run goes on from there.",
+        )
+        return (*where, Comparison(watermark.column, "<=", bound))
+
     def _check(self) -> None:
         if self._cancelled:
             raise Stopped
@@ -142,34 +175,6 @@ class CachingRun:
     def _origin(self) -> str:
         task = self._task
         return f"{task.connection_name} ({task.driver}) {task.source_schema}.{task.source_table}"
-
-    def _columns(self, source: Source) -> list[Column]:
-        """The columns to cache, in the source's order."""
-        columns = source.columns(self._task.source_schema, self._task.source_table)
-        asked = self._task.columns
-        if asked is None:
-            return columns
-        missing = set(asked) - {column.name for column in columns}
-        if missing:
-            raise SourceNotFound(
-                f"The source's table has no column {', '.join(sorted(missing))}: correct the "
-                "job's columns."
-            )
-        needed = set(asked) | {self._task.time_column} | set(self._task.merge_keys or ())
-        return [c for c in columns if c.name in needed or c.key_position is not None]
-
-    def _key(self, columns: list[Column]) -> tuple[str, ...]:
-        """The merge key: the job's own, else the source's primary key; perhaps none."""
-        if self._task.merge_keys:
-            missing = set(self._task.merge_keys) - {column.name for column in columns}
-            if missing:
-                raise SourceNotFound(
-                    f"The source's table has no column {', '.join(sorted(missing))}: correct the "
-                    "job's mergeKeys."
-                )
-            return self._task.merge_keys
-        parts = [column for column in columns if column.key_position is not None]
-        return tuple(c.name for c in sorted(parts, key=lambda c: c.key_position or 0))
 
     def _mode(self, standing: Standing, key: tuple[str, ...]) -> Mode:
         task = self._task

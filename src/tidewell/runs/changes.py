@@ -173,6 +173,7 @@ def _reads_otherwise(old: dict[str, Any], settings: JobSettings) -> bool:
         or before.time_check_column != after.time_check_column
         or before.merge_key_names != after.merge_key_names
         or before.column_names != after.column_names
+        or before.filter.strip() != after.filter.strip()
     )
 
 

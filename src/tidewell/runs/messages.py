@@ -43,6 +43,10 @@ class CachingTask:
     merge_keys: tuple[str, ...] | None = None
     columns: tuple[str, ...] | None = None
     full_refresh_every: int | None = None
+    filter: str = ""
+    detect_deletes: bool = False
+    max_rows: int | None = None
+    rebuild_on_type_change: bool = False
     file_roots: tuple[str, ...] = ()
     egress: str = ""
 

@@ -56,6 +56,10 @@ def caching_task(
         merge_keys=params.merge_key_names,
         columns=params.column_names,
         full_refresh_every=params.full_refresh_every,
+        filter=params.filter.strip(),
+        detect_deletes=params.delete_detection == "keys",
+        max_rows=params.max_rows_per_run,
+        rebuild_on_type_change=params.on_type_change == "rebuild",
         file_roots=tuple(str(root) for root in settings.file_roots()),
         egress=settings.egress_allow,
     )

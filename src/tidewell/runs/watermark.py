@@ -57,7 +57,7 @@ class Watermark:
     @property
     def text(self) -> str | None:
         """The greatest value so far, as text; None when there was none."""
-        return None if self._greatest is None else _text(self._greatest, self._kind)
+        return None if self._greatest is None else as_text(self._greatest, self._kind)
 
     @property
     def lower_bound(self) -> str | None:
@@ -65,10 +65,10 @@ class Watermark:
         if self._greatest is None or not pa.types.is_timestamp(self._kind):
             return self.text
         overlap = pa.scalar(OVERLAP, pa.duration(self._kind.unit))
-        return _text(pc.subtract(self._greatest, overlap), self._kind)
+        return as_text(pc.subtract(self._greatest, overlap), self._kind)
 
 
-def _text(value: Any, kind: pa.DataType) -> str:
+def as_text(value: Any, kind: pa.DataType) -> str:
     if pa.types.is_timestamp(kind):
         plain = value.cast(pa.int64()).cast(pa.timestamp(kind.unit)).cast(pa.string())
         return str(plain.as_py()).replace(" ", "T") + ("Z" if kind.tz else "")

@@ -60,16 +60,22 @@ class CachedTable:
         watermark: str | None = None,
         time_column: str | None = None,
         run_id: UUID | None = None,
+        keys: pa.Table | None = None,
+        rebuild: bool = False,
     ) -> Receipt:
         columns = tuple(
             CacheColumn(one.name, one.type, length=(lengths or {}).get(one.name))
             for one in rows.schema
         )
-        plan = LoadPlan(mode, columns, key, time_column, cut, "the test")
+        plan = LoadPlan(mode, columns, key, time_column, cut, "the test", rebuild)
         with self.target(run_id=run_id) as target:
             target.standing()
             return target.load(
-                plan, rows.to_batches(), watermark=lambda: watermark, progress=lambda *_: None
+                plan,
+                rows.to_batches(),
+                keys=None if keys is None else keys.to_batches,
+                watermark=lambda: watermark,
+                progress=lambda *_: None,
             )
 
     def standing(self) -> Standing:

@@ -326,30 +326,6 @@ def test_a_row_without_a_key_fails_the_run(table: CachedTable) -> None:
         table.load(rows, key=("id",))
 
 
-def test_a_source_that_grows_is_followed(table: CachedTable) -> None:
-    table.load(pa.table({"id": pa.array([1], pa.int16()), "gone": ["x"], "n": [1]}), key=("id",))
-
-    receipt = table.load(
-        pa.table({"id": pa.array([1, 70_000], pa.int32()), "n": ["one", "2"], "new": [True, None]}),
-        key=("id",),
-    )
-
-    assert table.types() == {"id": "integer", "gone": "text", "n": "text", "new": "boolean"}
-    assert sorted(table.rows("id, gone, n, new")) == [
-        (1, None, "one", True),
-        (70_000, None, "2", None),
-    ]
-    assert len(receipt.notes) == 4
-
-
-def test_a_view_in_the_way_of_a_wider_type_is_named(table: CachedTable) -> None:
-    table.load(pa.table({"id": pa.array([1], pa.int16())}))
-    table.execute('CREATE VIEW public.ids AS SELECT id FROM "My shop".orders')
-    with pytest.raises(CacheConflict, match="ids"):
-        table.load(pa.table({"id": pa.array([70_000], pa.int32())}))
-    assert table.rows() == [(1,)]
-
-
 def test_another_key_can_be_chosen_later(table: CachedTable) -> None:
     rows = pa.table({"a": [1, 2], "b": [1, 1]})
     table.load(rows, key=("a",))
