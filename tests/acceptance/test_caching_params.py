@@ -7,12 +7,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests.conftest import CacheDatabase
 from tests.running_product import Product
 
 
 @pytest.fixture
-def body(client: httpx.Client, product: Product, request: pytest.FixtureRequest) -> dict[str, Any]:
+def body(client: httpx.Client, product: Product, cache_database: CacheDatabase) -> dict[str, Any]:
     """A job over a file with the columns id, name and at."""
+    client.post(
+        "/api/job/cacheConnection", json={"connectionString": cache_database.connection_string}
+    ).raise_for_status()
     rows = pa.table({"id": [1], "name": ["a"], "at": [1]})
     pq.write_table(rows, product.files / "params.parquet")
     made = client.post(

@@ -109,7 +109,7 @@ class CachingParams(BaseModel):
     delete_detection: DeleteDetection = "none"
     """`keys`: an increment also reads the source's keys and deletes what is gone."""
     max_rows_per_run: Annotated[LaxInt, between(1, 1_000_000_000_000)] | None = None
-    """Of an incremental job: read the oldest new rows first, up to this many, never within a time."""
+    """Of an incremental job: read the oldest new rows first, up to this many of them."""
     on_type_change: OnTypeChange = "fail"
     """Where a column's type changes so that no wider type holds both: fail, or load anew."""
 
