@@ -75,6 +75,7 @@ class JSONPages(Source):
 @dataclass(frozen=True)
 class JSONPagesDriver:
     name = "JSONPages"
+    dialect = ""  # it runs no SQL of its own
     several_schemas = False
     keys = (
         Key("URL", "Root of the service, as https://host/api.", required=True),

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Protocol, Self
+from typing import Literal, Protocol, Self, runtime_checkable
 
 import pyarrow as pa
 
@@ -165,11 +165,40 @@ class Source(Protocol):
         self.close()
 
 
+@runtime_checkable
+class WritableSource(Source, Protocol):
+    """A source that takes statements and rows; what it does is whole or not done at all.
+
+    `cancel` ends both, which then raise Stopped and have changed nothing.
+    """
+
+    def execute(self, statement: str) -> int:
+        """Run one INSERT, UPDATE or DELETE of the driver's dialect, in a transaction of its own.
+
+        Returns the rows affected. Raises SourceRefused for what the source does not accept.
+        """
+        ...
+
+    def insert(
+        self, schema: str, table: str, columns: Sequence[str], batches: pa.RecordBatchReader
+    ) -> int:
+        """Add all rows of the batches in one transaction; returns their number.
+
+        `columns` are the table's, in the order of the batches' own.
+        """
+        ...
+
+
 class Driver(Protocol):
     """A kind of source: what the registry finds under the entry point `tidewell.sources`."""
 
     @property
     def name(self) -> str: ...
+
+    @property
+    def dialect(self) -> str:
+        """sqlglot's name of the SQL that its sources run themselves; empty where they run none."""
+        ...
 
     @property
     def keys(self) -> Sequence[Key]: ...

@@ -12,6 +12,7 @@ class FilesDriver:
     """The driver `Files`; one schema of the same name."""
 
     name: str = "Files"
+    dialect: str = ""
     several_schemas: bool = False
     keys: tuple[Key, ...] = (
         Key(

@@ -75,6 +75,30 @@ def table_name(path: Path) -> str:
     return stem if ending.lower() in _ENDINGS else name
 
 
+def allowed_file(key: str, name: str, roots: Sequence[Path]) -> Path:
+    """The true path of one file that a key names, as other drivers of local files need it.
+
+    Raises:
+        SourceRefused: local files are not allowed, or not this one.
+        SourceNotFound: there is no such file.
+    """
+    if not roots:
+        raise SourceRefused(
+            "This server reads no local files: its operator names the folders that may be read "
+            "in TIDEWELL_FILES_ROOT."
+        )
+    if not name.startswith("/"):
+        raise SourceRefused(f"{key}: give an absolute path, beginning with /.")
+    allowed = _allowed(Path(name), roots)
+    if allowed is None:
+        raise SourceRefused(
+            f"{name} is not inside a folder that this server may read: see TIDEWELL_FILES_ROOT."
+        )
+    if not allowed.is_file():
+        raise SourceNotFound(f"{name} is no file: check {key}.")
+    return allowed
+
+
 def _local(uri: str) -> Path:
     scheme = urlsplit(uri).scheme.lower()
     if scheme == "file":

@@ -12,6 +12,7 @@ class ODataDriver:
     """The driver `OData`; one schema of the same name."""
 
     name: str = "OData"
+    dialect: str = ""
     several_schemas: bool = False
     keys: tuple[Key, ...] = (
         Key("URL", "Root of the service, as https://host/odata/v4/sales.", required=True),

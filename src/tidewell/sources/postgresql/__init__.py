@@ -1,0 +1,25 @@
+"""PostgreSQL databases, over binary COPY."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tidewell.sources.postgresql.source import PostgreSQLSource
+from tidewell.sources.protocol import Environment, Key
+from tidewell.sources.server import server_keys
+
+
+@dataclass(frozen=True)
+class PostgreSQLDriver:
+    """The driver `PostgreSQL`; the schemas are the database's own."""
+
+    name: str = "PostgreSQL"
+    dialect: str = "postgres"
+    several_schemas: bool = True
+    keys: tuple[Key, ...] = server_keys("PostgreSQL", 5432)
+
+    def open(self, values: Mapping[str, str], environment: Environment) -> PostgreSQLSource:
+        """A source over a database; nothing is sent yet."""
+        return PostgreSQLSource(values, environment)
+
+
+DRIVER = PostgreSQLDriver()
