@@ -1,6 +1,7 @@
 """What every test may ask for: the embedded PostgreSQL, and databases of its own in it."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -67,16 +68,20 @@ def database_url(server: EmbeddedServer) -> Iterator[str]:
 @pytest.fixture
 def cache_database(server: EmbeddedServer) -> Iterator[CacheDatabase]:
     """A fresh, empty database that belongs to a plain role of its own."""
-    yield from _cache_database(server)
+    with new_cache_database(server) as database:
+        yield database
 
 
 @pytest.fixture
 def another_cache(server: EmbeddedServer) -> Iterator[CacheDatabase]:
     """Another one, of another role."""
-    yield from _cache_database(server)
+    with new_cache_database(server) as database:
+        yield database
 
 
-def _cache_database(server: EmbeddedServer) -> Iterator[CacheDatabase]:
+@contextmanager
+def new_cache_database(server: EmbeddedServer) -> Iterator[CacheDatabase]:
+    """A database and its role, for as long as the block."""
     name = f"cache_{uuid4().hex}"
     database = CacheDatabase(server.host, server.port, name, uuid4().hex, name)
     with psycopg.connect(server.url("postgres"), autocommit=True) as connection:

@@ -2,11 +2,19 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import jsonschema_rs
 
+from tidewell.api.app import create_app
+from tidewell.settings import Settings
+
 Json = dict[str, Any]
+
+# The document and the routes need no open part of a node.
+APP = create_app(SimpleNamespace(settings=Settings()))  # type: ignore[arg-type]
+DOCUMENT: Json = APP.openapi()
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@
     │   ├── Forbidden            403  who calls may not do this
     │   ├── NotFound             404  no such object in this account
     │   ├── Conflict             409  the state forbids the call
-    │   └── PayloadTooLarge      413  the body is over the limit
+    │   ├── PayloadTooLarge      413  the body is over the limit
+    │   └── TooManyRequests      429  this account calls too often (with the seconds to wait)
     ├── Unavailable              503  our own database is out of reach
     ├── SourceError                   reading the customer's source
     │   ├── SourceUnavailable         it does not answer, or says "later"         → try again
@@ -99,6 +100,11 @@ class NotFound(RequestError):
     code = "NOT_FOUND"
     status = 404
 
+    @classmethod
+    def of(cls, kind: str) -> "NotFound":
+        """An error about one object, the same for every id: it tells nothing of others' ids."""
+        return cls(f"There is no such {kind} in this account.")
+
 
 class Conflict(RequestError):
     """The current state forbids this call."""
@@ -112,6 +118,18 @@ class PayloadTooLarge(RequestError):
 
     code = "PAYLOAD_TOO_LARGE"
     status = 413
+
+
+class TooManyRequests(RequestError):
+    """This account calls too often."""
+
+    code = "TOO_MANY_REQUESTS"
+    status = 429
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(f"This account calls too often: wait {retry_after} s.")
+        self.retry_after = retry_after
+        """Seconds until a call is answered again."""
 
 
 class Unavailable(TidewellError):

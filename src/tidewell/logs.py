@@ -21,7 +21,8 @@ def set_up(level: str, *, pretty: bool = False) -> None:
         _mask,
     ]
     shape: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer()
+        # Without the values of variables: they may be secrets.
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
         if pretty
         else structlog.processors.JSONRenderer(sort_keys=False)
     )

@@ -47,6 +47,12 @@ class Settings(BaseSettings):
             "as 10.1.0.0/16,db.internal:5432; empty: only public ones."
         ),
     )
+    requests_per_minute: int = Field(
+        default=0,
+        ge=0,
+        le=1_000_000,
+        description="Most calls of one account in a minute, at each process; 0: no bound.",
+    )
     log: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Least severe level that the process logs."
     )

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,8 +14,8 @@ from uuid import uuid4
 import httpx
 import jwt
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from tests.product import Customer, Vendor, make_customer, make_vendor, ok
 from tests.running_product import Product
@@ -119,8 +120,24 @@ def test_a_key_that_the_token_brings_itself(customer: Customer, sign: Sign) -> N
     )
     headers = {"jwk": json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(stranger.public_key()))}
     headers |= {"x5c": [base64.b64encode(pem).decode()], "jku": "https://evil.example/keys"}
+    headers |= {"x5u": "https://evil.example/certificate.pem"}
     forged = jwt.encode(claims, stranger, algorithm="RS256", headers=headers)
     assert refusal(answer(customer, forged)) == UNAUTHENTICATED
+
+
+def test_an_address_of_keys_is_never_asked(customer: Customer, sign: Sign) -> None:
+    """jku and x5u would make this process fetch what a stranger names (RFC 8725 §3.10)."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(0.3)
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/keys"
+        stranger = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        claims = jwt.decode(sign(), options={"verify_signature": False})
+        for kid in ("theirs", customer.vendor.kid):
+            headers = {"jku": url, "x5u": url, "kid": kid}
+            forged = jwt.encode(claims, stranger, algorithm="RS256", headers=headers)
+            assert refusal(answer(customer, forged)) == UNAUTHENTICATED
+        with pytest.raises(TimeoutError):
+            listener.accept()
 
 
 def test_expired_and_not_yet_valid(customer: Customer, sign: Sign) -> None:
@@ -165,9 +182,38 @@ def test_an_unknown_issuer(customer: Customer, sign: Sign, issuer: Any) -> None:
 
 
 def test_an_unknown_kid(customer: Customer, sign: Sign) -> None:
-    for kid in ("gone", "", "'", "\u00e9", "x" * 5000):
+    paths = ("../../../dev/null", "/dev/null", "file:///etc/passwd", "..\\..\\x", "%2e%2e%2f")
+    sql = ("'", "' OR '1'='1", "x' UNION SELECT pem FROM public_key --", "'; DROP TABLE job; --")
+    for kid in (*paths, *sql, "gone", "", "a\0b", "\0", "\u00e9", "x" * 5000):
         assert refusal(answer(customer, sign(headers={"kid": kid}))) == UNAUTHENTICATED, kid
     assert answer(customer, sign(headers={"kid": customer.vendor.kid})).is_success
+
+
+@pytest.mark.parametrize("kid", [None, 7, ["x"], {"a": 1}, True])
+def test_a_kid_that_is_no_text(customer: Customer, sign: Sign, kid: Any) -> None:
+    """It is as good as none only where it is absent; the right key's signature is under it."""
+    head = json.dumps({"alg": "RS256", "typ": "JWT", "kid": kid}).encode()
+    signed = base64.urlsafe_b64encode(head).rstrip(b"=") + b"." + sign().split(".")[1].encode()
+    key = serialization.load_pem_private_key(customer.vendor.private, password=None)
+    assert isinstance(key, rsa.RSAPrivateKey)
+    mark = base64.urlsafe_b64encode(key.sign(signed, padding.PKCS1v15(), hashes.SHA256()))
+    token = (signed + b"." + mark.rstrip(b"=")).decode()
+    assert answer(customer, token).status_code == 401
+
+
+def test_a_forms_token_does_not_call_and_an_api_token_opens_no_form(
+    customer: Customer, client: httpx.Client, sign: Sign
+) -> None:
+    body = {"redirectURL": "https://vendor.example/"}
+    link = ok(client.post("/api/job/cacheConnection/formLink", json=body))["redirectURL"]
+    of_form = link.partition("token=")[2].partition("&")[0]
+    for path in ("/api/job/list", "/api/poweredby/sources/list"):
+        assert refusal(answer(customer, of_form, path)) == UNAUTHENTICATED
+    opened = httpx.get(link)
+    assert opened.status_code == 200
+    refused = httpx.get(link.replace(of_form, sign()))
+    assert refused.status_code == 401
+    assert "<form" not in refused.text
 
 
 def test_another_token_type(customer: Customer, sign: Sign) -> None:

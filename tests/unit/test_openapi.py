@@ -1,18 +1,11 @@
 """The OpenAPI document is complete, whatever routes there are."""
 
-from types import SimpleNamespace
-from typing import Any
-
 import pytest
 from fastapi.routing import iter_route_contexts
 
-from tests.openapi_document import Operation, faults, operations
+from tests.openapi_document import APP, DOCUMENT, Operation, faults, operations
 from tidewell import pages
-from tidewell.api.app import create_app
 
-# The document and the routes need no open part of a node.
-APP = create_app(SimpleNamespace())  # type: ignore[arg-type]
-DOCUMENT: dict[str, Any] = APP.openapi()
 OPERATIONS = list(operations(DOCUMENT))
 REFERENCE = {
     *("listJobs", "getJob", "createJob", "updateJob", "deleteJob", "runJob", "stopJob"),

@@ -162,7 +162,7 @@ async def update_account(
         raise _taken(changes.get("external_id")) from error
     row = await cursor.fetchone()
     if row is None:
-        raise NotFound(f"There is no sub-account {account_id}.")
+        raise NotFound.of("sub-account")
     return row
 
 
@@ -176,7 +176,7 @@ async def find_account(
     connection: Connection, parent_id: UUID, id_or_external_id: str
 ) -> dict[str, Any]:
     """A sub-account of the parent. Raises NotFound."""
-    missing = NotFound(f"There is no sub-account {id_or_external_id[:60]}.")
+    missing = NotFound.of("sub-account")
     if "\0" in id_or_external_id:
         raise missing
     try:
@@ -200,7 +200,7 @@ async def lock_account(connection: Connection, account_id: UUID, parent_id: UUID
     )
     row = await cursor.fetchone()
     if row is None:
-        raise NotFound(f"There is no sub-account {account_id}.")
+        raise NotFound.of("sub-account")
     return row
 
 

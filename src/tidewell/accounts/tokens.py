@@ -52,6 +52,8 @@ async def verify(token: str, find_keys: FindKeys, now: datetime) -> Claims:
     if header.get("alg") != ALGORITHM:
         raise Unauthenticated(f"The token must be signed with {ALGORITHM}.")
     kid = header.get("kid")
+    if isinstance(kid, str) and "\0" in kid:
+        raise Unauthenticated("The token's kid holds a NUL character.")  # PostgreSQL takes none
     parent_id = _issuer(unverified.get("iss"))
     keys = await find_keys(parent_id, kid if isinstance(kid, str) else None)
     if keys is None:

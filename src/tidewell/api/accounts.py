@@ -14,7 +14,7 @@ from tidewell.accounts.audit import Action
 from tidewell.api.answers.accounts import Account, Accounts, AuditEvents, CreatedAccount
 from tidewell.api.answers.base import ACCOUNT, Done
 from tidewell.api.bodies import StrictRoute
-from tidewell.api.callers import ParentCaller
+from tidewell.api.callers import ParentCaller, WholeParentCaller
 from tidewell.api.openapi import conflict, leads_to
 from tidewell.api.parameters import Moment, moment_of
 from tidewell.api.services import Node, removal
@@ -32,7 +32,11 @@ AccountId = Annotated[
     ),
 ]
 AccountKey = Annotated[
-    str, Path(description="The id of a sub-account, or the vendor's own id of it.", min_length=1)
+    str,
+    Path(
+        description="The id of a sub-account, or the vendor's own id of it.",
+        json_schema_extra={"example": ACCOUNT},
+    ),
 ]
 Text = Annotated[str, Field(max_length=256, pattern=r"^[^\x00-\x1f\x7f]*$")]
 
@@ -67,7 +71,9 @@ async def list_accounts(caller: ParentCaller, node: Node) -> dict[str, Any]:
     responses=conflict(_TAKEN)
     | leads_to("updateAccount", "deleteAccount", account_id="$response.body#/accountId"),
 )
-async def create_account(body: AccountBody, caller: ParentCaller, node: Node) -> dict[str, Any]:
+async def create_account(
+    body: AccountBody, caller: WholeParentCaller, node: Node
+) -> dict[str, Any]:
     """Make a sub-account."""
     account_id, now = uuid4(), clock.now()
     name, external_id = body.account_name or "", body.external_id or None
@@ -97,7 +103,7 @@ async def create_account(body: AccountBody, caller: ParentCaller, node: Node) ->
     responses=conflict(_TAKEN),
 )
 async def update_account(
-    account_id: AccountId, body: AccountBody, caller: ParentCaller, node: Node
+    account_id: AccountId, body: AccountBody, caller: WholeParentCaller, node: Node
 ) -> dict[str, Any]:
     """Change a sub-account's name or the vendor's own id of it."""
     key = _id(account_id)
@@ -122,7 +128,9 @@ async def update_account(
 @router.delete(
     "/poweredby/account/delete/{account_id}", operation_id="deleteAccount", response_model=Done
 )
-async def delete_account(account_id: AccountId, caller: ParentCaller, node: Node) -> dict[str, Any]:
+async def delete_account(
+    account_id: AccountId, caller: WholeParentCaller, node: Node
+) -> dict[str, Any]:
     """Delete a sub-account with its connections, jobs and cached tables."""
     key = _id(account_id)
     await removal(node, caller.author.about(key)).account(caller.parent_id, key)
@@ -145,7 +153,7 @@ async def get_account(
 
 @router.post("/log/audit/list", operation_id="listAuditLog", response_model=AuditEvents)
 async def list_audit_log(
-    caller: ParentCaller,
+    caller: WholeParentCaller,
     node: Node,
     start_time: Annotated[Moment, Query(alias="startTime")] = "",
     end_time: Annotated[Moment, Query(alias="endTime")] = "",
@@ -172,4 +180,4 @@ def _id(text: str) -> UUID:
     try:
         return UUID(text)
     except ValueError:
-        raise NotFound(f"There is no sub-account {text[:60]}.") from None
+        raise NotFound.of("sub-account") from None

@@ -12,6 +12,7 @@ from tidewell.api.answers.operation import Health, Readiness
 from tidewell.api.errors import handle_errors
 from tidewell.api.middleware import Around
 from tidewell.api.openapi import DescribedAPI
+from tidewell.api.rate import RateLimit
 from tidewell.api.reference_page import reference_page
 from tidewell.api.services import Node, Services
 
@@ -39,6 +40,7 @@ def create_app(services: Services) -> FastAPI:
         strict_content_type=False,  # a body without a Content-Type is JSON too
     )
     app.state.services = services
+    app.state.rate = RateLimit(services.settings.requests_per_minute)
     handle_errors(app)
     app.add_middleware(Around)
     for part in (jobs, connections, links, accounts):

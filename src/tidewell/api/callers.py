@@ -12,6 +12,7 @@ from tidewell import clock
 from tidewell.accounts import repository, tokens
 from tidewell.accounts.audit import Author
 from tidewell.accounts.repository import PublicKey
+from tidewell.api.rate import RateLimit
 from tidewell.api.services import Node
 from tidewell.errors import Forbidden, Unauthenticated
 
@@ -66,6 +67,8 @@ async def _parent(request: Request, node: Node, _: Annotated[object, Depends(_be
             connection, claims.account_id, claims.parent_id
         ):
             raise Forbidden("The token's sub is not a sub-account of its iss.")
+    limit: RateLimit = request.app.state.rate
+    limit.spend(claims.account_id or claims.parent_id)
     request_id: str = request.state.request_id
     return Parent(claims.parent_id, claims.account_id, claims.connection_ids, request_id)
 
@@ -76,5 +79,26 @@ async def _account(parent: Annotated[Parent, Depends(_parent)]) -> Account:
     return Account(parent.parent_id, parent.account_id, parent.connection_ids, parent.request_id)
 
 
+def _not_narrowed(caller: Parent | Account) -> None:
+    if caller.connection_ids is not None:
+        raise Forbidden(
+            "This token is narrowed to some connections (connection_ids), and this call is about "
+            "the whole account: use a token without it."
+        )
+
+
+async def _whole_parent(parent: Annotated[Parent, Depends(_parent)]) -> Parent:
+    _not_narrowed(parent)
+    return parent
+
+
+async def _whole_account(account: Annotated[Account, Depends(_account)]) -> Account:
+    _not_narrowed(account)
+    return account
+
+
 ParentCaller = Annotated[Parent, Depends(_parent)]
 AccountCaller = Annotated[Account, Depends(_account)]
+# For calls that reach beyond single connections: a narrowed token may not make them.
+WholeParentCaller = Annotated[Parent, Depends(_whole_parent)]
+WholeAccountCaller = Annotated[Account, Depends(_whole_account)]

@@ -19,7 +19,7 @@ from tidewell.api.answers.connections import (
 )
 from tidewell.api.answers.connections import Connection as ConnectionAnswer
 from tidewell.api.bodies import StrictRoute
-from tidewell.api.callers import Account, AccountCaller, ParentCaller
+from tidewell.api.callers import Account, AccountCaller, ParentCaller, WholeAccountCaller
 from tidewell.api.openapi import conflict, leads_to
 from tidewell.api.services import Node, Services, removal
 from tidewell.connections import cache, opening, repository, strings
@@ -104,7 +104,7 @@ _OF_CONNECTION = (
     response_model_exclude_unset=True,
 )
 async def update_cache_connection(
-    body: CacheConnectionBody, caller: AccountCaller, node: Node
+    body: CacheConnectionBody, caller: WholeAccountCaller, node: Node
 ) -> dict[str, Any]:
     """Create the account's cache connection, or replace it; it is tested, up or not."""
     text = body.connection_string
@@ -122,7 +122,7 @@ async def update_cache_connection(
     | leads_to(*_OF_CONNECTION, status=201, connection_id="$response.body#/connection/id"),
 )
 async def create_connection(
-    body: ConnectionBody, caller: AccountCaller, node: Node
+    body: ConnectionBody, caller: WholeAccountCaller, node: Node
 ) -> dict[str, Any]:
     """Make a connection to a source."""
     connection_id = uuid4()
@@ -243,7 +243,7 @@ async def _opened(
         connection, node.sealing, caller.account_id, connection_id, caller.connection_ids
     )
     if opened is None:
-        raise NotFound(f"There is no connection {connection_id}.")
+        raise NotFound.of("connection")
     return opened
 
 
@@ -286,4 +286,4 @@ def connection_id_of(text: str) -> UUID:
     try:
         return UUID(text)
     except ValueError:
-        raise NotFound(f"There is no connection {text[:60]}.") from None
+        raise NotFound.of("connection") from None

@@ -8,8 +8,9 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
-from tidewell.errors import Detail, InvalidRequest, TidewellError
+from tidewell.errors import Detail, InvalidRequest, TidewellError, TooManyRequests
 
 RETRY_SECONDS = 5
 _CODES = {
@@ -81,7 +82,7 @@ def _answer(
     details: Sequence[Detail] = (),
 ) -> JSONResponse:
     headers = {}
-    if status in (429, 503):
+    if status == 503:
         headers["Retry-After"] = str(RETRY_SECONDS)
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
@@ -100,7 +101,10 @@ def _tidewell_error(request: Request, error: Exception) -> JSONResponse:
         message = (
             "Something went wrong inside Tidewell; the server's log has more under this request id."
         )
-    return _answer(request, error.status, error.code, message, error.details)
+    answer = _answer(request, error.status, error.code, message, error.details)
+    if isinstance(error, TooManyRequests):
+        answer.headers["Retry-After"] = str(error.retry_after)
+    return answer
 
 
 def _validation_error(request: Request, error: Exception) -> JSONResponse:
@@ -112,8 +116,25 @@ def _validation_error(request: Request, error: Exception) -> JSONResponse:
 def _http_error(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, HTTPException):
         raise error
+    if isinstance(error.__cause__, TidewellError):
+        # What stopped the reading of a body; FastAPI would call that a body it cannot parse.
+        return _tidewell_error(request, error.__cause__)
     code = _CODES.get(error.status_code, "INVALID_REQUEST")
     message = _MESSAGES.get(error.status_code, str(error.detail))
     answer = _answer(request, error.status_code, code, message)
     answer.headers.update(error.headers or {})
+    if error.status_code == 405:
+        answer.headers["Allow"] = ", ".join(_methods(request))
     return answer
+
+
+def _methods(request: Request) -> list[str]:
+    """The methods that a path takes, of all its routes (RFC 9110 §15.5.6)."""
+    return [
+        method
+        for method in ("GET", "POST", "PUT", "PATCH", "DELETE")
+        if any(
+            route.matches(dict(request.scope, method=method))[0] is Match.FULL
+            for route in request.app.routes
+        )
+    ]

@@ -239,7 +239,7 @@ async def _run(node: Services, caller: Account, text: str) -> dict[str, Any]:
     async with node.database.transaction() as connection:
         row = await runs.one(connection, caller.account_id, run_id)
     if caller.connection_ids is not None and row["connection_id"] not in caller.connection_ids:
-        raise NotFound(f"There is no run {run_id}.")
+        raise NotFound.of("run")
     return row
 
 
@@ -252,4 +252,4 @@ def _id(kind: str, text: str) -> UUID:
     try:
         return UUID(text)
     except ValueError:
-        raise NotFound(f"There is no {kind} {text[:60]}.") from None
+        raise NotFound.of(kind) from None

@@ -13,7 +13,7 @@ from tidewell.accounts.audit import Action
 from tidewell.api.answers.base import Done
 from tidewell.api.answers.connections import FormLink, KeySet
 from tidewell.api.bodies import StrictRoute
-from tidewell.api.callers import Account, AccountCaller
+from tidewell.api.callers import Account, AccountCaller, WholeAccountCaller
 from tidewell.api.connections import ConnectionId, connection_id_of
 from tidewell.api.openapi import conflict
 from tidewell.api.services import Node, Services, removal
@@ -60,7 +60,7 @@ class CreateLinkBody(EditLinkBody):
     response_model=FormLink,
 )
 async def cache_link(
-    body: EditLinkBody, caller: AccountCaller, node: Node, request: Request
+    body: EditLinkBody, caller: WholeAccountCaller, node: Node, request: Request
 ) -> dict[str, str]:
     """A link to the form in which a customer fills in the cache connection."""
     link = _link(caller, body, "cacheConnection", driver=cache.DRIVER)
@@ -71,7 +71,7 @@ async def cache_link(
     "/api/poweredby/connection/create", operation_id="createConnection", response_model=FormLink
 )
 async def create_link(
-    body: CreateLinkBody, caller: AccountCaller, node: Node, request: Request
+    body: CreateLinkBody, caller: WholeAccountCaller, node: Node, request: Request
 ) -> dict[str, str]:
     """A link to the form in which a customer makes a connection."""
     driver = registry.driver(body.data_source).name if body.data_source else ""

@@ -59,7 +59,7 @@ async def one(
     )
     row = await cursor.fetchone()
     if row is None or (allowed is not None and connection_id not in allowed):
-        raise NotFound(f"There is no connection {connection_id}.")
+        raise NotFound.of("connection")
     return row
 
 
@@ -70,7 +70,7 @@ async def lock(connection: Connection, account_id: UUID, connection_id: UUID) ->
     )
     row = await cursor.fetchone()
     if row is None:
-        raise NotFound(f"There is no connection {connection_id}.")
+        raise NotFound.of("connection")
     return row
 
 
@@ -142,5 +142,5 @@ async def _write(
         ) from error
     row = await cursor.fetchone()
     if row is None:
-        raise NotFound(f"There is no connection {connection_id}.")
+        raise NotFound.of("connection")
     return row

@@ -61,7 +61,7 @@ async def lock(connection: Connection, account_id: UUID, job_id: UUID) -> dict[s
     cursor = await connection.execute(_SQL["lock_job"], {"account_id": account_id, "id": job_id})
     row = await cursor.fetchone()
     if row is None:
-        raise NotFound(f"There is no job {job_id}.")
+        raise NotFound.of("job")
     return row
 
 
@@ -97,7 +97,7 @@ async def one(
     """One of the jobs that `listed` gives. Raises NotFound."""
     rows = await listed(connection, account_id, connection_ids, job_id)
     if not rows:
-        raise NotFound(f"There is no job {job_id}.")
+        raise NotFound.of("job")
     return rows[0]
 
 

@@ -173,7 +173,7 @@ async def one(connection: Connection, account_id: UUID, run_id: UUID) -> dict[st
     cursor = await connection.execute(_SQL["run"], {"account_id": account_id, "id": run_id})
     row = await cursor.fetchone()
     if row is None:
-        raise NotFound(f"There is no run {run_id}.")
+        raise NotFound.of("run")
     return row
 
 
