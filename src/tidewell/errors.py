@@ -20,6 +20,7 @@
     │   ├── CacheRefused              credentials or privileges are not accepted  → fail
     │   ├── CacheConflict             something else stands where we would write  → fail
     │   └── ValueDoesNotFit           a value has no place in its column          → fail
+    ├── RunTimedOut                   the job's timeoutSeconds are over            → fail
     ├── FencedOut                     a newer attempt of this job has taken over  → fail
     └── Stopped                       somebody asked the run to end               → stop
 
@@ -207,6 +208,12 @@ class ValueDoesNotFit(CacheError):
     """A value of the source does not fit its column in the cache."""
 
     code = "VALUE_DOES_NOT_FIT"
+
+
+class RunTimedOut(TidewellError):
+    """The run took longer than the job's timeoutSeconds; the cached table is as it was before."""
+
+    code = "RUN_TIMED_OUT"
 
 
 class FencedOut(TidewellError):

@@ -36,6 +36,21 @@ class Settings(BaseSettings):
     run_concurrency: int = Field(
         default=4, ge=1, le=256, description="Runs that one worker executes at a time."
     )
+    account_concurrency: int = Field(
+        default=4,
+        ge=1,
+        le=256,
+        description="Runs of one account at a time, over all workers; the same on all nodes.",
+    )
+    shutdown_grace: int = Field(
+        default=10,
+        ge=0,
+        le=3600,
+        description=(
+            "Seconds that running runs get to finish when a worker is asked to end; then they "
+            "go back to the queue."
+        ),
+    )
     files_root: str = Field(
         default="",
         description="Folders that the Files driver may read, separated by ':'; empty: none.",

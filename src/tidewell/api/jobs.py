@@ -30,7 +30,7 @@ from tidewell.jobs.settings import (
 from tidewell.jobs.source_check import check_source
 from tidewell.runs import repository as runs
 from tidewell.runs.changes import JobChanges, settings_of
-from tidewell.runs.wire import log_line_to_wire, run_to_wire
+from tidewell.runs.wire import change_to_wire, log_line_to_wire, run_to_wire
 
 router = APIRouter(route_class=StrictRoute, prefix="/api", tags=["jobs"])
 
@@ -182,8 +182,13 @@ async def list_runs(
 
 @router.get("/run/{run_id}", operation_id="getRun", response_model=Run)
 async def get_run(run_id: RunId, caller: AccountCaller, node: Node) -> dict[str, Any]:
-    """One run, with its receipt."""
-    return {"run": run_to_wire(await _run(node, caller, run_id), clock.now())}
+    """One run, with its receipt and every change of its state."""
+    run = await _run(node, caller, run_id)
+    async with node.database.transaction() as connection:
+        changes = await runs.changes(connection, caller.account_id, run["id"])
+    return {
+        "run": run_to_wire(run, clock.now()) | {"changes": [change_to_wire(row) for row in changes]}
+    }
 
 
 @router.get("/run/{run_id}/log", operation_id="getRunLog", response_model=RunLog)

@@ -40,11 +40,14 @@ VALUES (%(job_id)s, %(attempt)s)
 RETURNING cache_schema, cache_table, run_id, watermark, time_column, merge_key, loads_since_full,
           receipt;
 
--- name: end_older
--- Older attempts of this job that are still at work here (a worker that was cut off) are ended.
+-- name: end_sessions
+-- Attempts of a job up to a given one that are still at work here (a worker that was cut off) are
+-- ended. A session's name says whose it is: `tidewell job <job> <attempt>`.
 SELECT pg_terminate_backend(pid)
   FROM pg_stat_activity
- WHERE application_name = current_setting('application_name')
+ WHERE substring(application_name
+                 FROM '^tidewell job ' || %(job_id)s::uuid || ' ([0-9]{1,18})$')::bigint
+       <= %(attempt)s
    AND usename = current_user
    AND datname = current_database()
    AND pid <> pg_backend_pid();
@@ -75,8 +78,9 @@ UPDATE tidewell.cached_table
  WHERE job_id = %(job_id)s AND attempt = %(attempt)s;
 
 -- name: committed_run
--- Whether this run has committed: asked when the answer to COMMIT was lost.
-SELECT run_id = %(run_id)s FROM tidewell.cached_table WHERE job_id = %(job_id)s;
+-- The receipt of this run if it has committed: asked when the answer to COMMIT was lost, or the
+-- process that would have told it.
+SELECT receipt FROM tidewell.cached_table WHERE job_id = %(job_id)s AND run_id = %(run_id)s;
 
 -- name: forget
 -- The job is gone; its place is given back.

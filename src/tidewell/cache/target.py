@@ -31,6 +31,7 @@ _SQL = statements("tidewell.cache", "table.sql")
 _BOOKS = statements("tidewell.cache", "bookkeeping.sql")
 _CANCEL_SECONDS = 1.0
 _TABLES = ("r", "p")
+_EVERY_ATTEMPT = 2**63 - 1
 
 
 class CacheTarget:
@@ -54,7 +55,7 @@ class CacheTarget:
     @classmethod
     def connect(cls, address: CacheAddress, fence: Fence, place: Place, *, trace: Trace) -> Self:
         """Open the session. Raises CacheError."""
-        connection = connect(address, _application_name(fence.job_id))
+        connection = connect(address, _application_name(fence))
         return cls(connection, address, fence, place, trace)
 
     @property
@@ -81,6 +82,12 @@ class CacheTarget:
         """
         with self._errors():
             self._make_bookkeeping()
+            # Before the fence: an older attempt may hold it, and wait for somebody who never comes.
+            self._connection.execute(
+                _BOOKS["end_sessions"],
+                {"job_id": self._fence.job_id, "attempt": self._fence.attempt - 1},
+            )
+            self._connection.commit()
             row = self._connection.execute(
                 _BOOKS["register"],
                 {"job_id": self._fence.job_id, "attempt": self._fence.attempt},
@@ -88,7 +95,6 @@ class CacheTarget:
             if row is None:
                 raise FencedOut
             self._connection.commit()
-            self._connection.execute(_BOOKS["end_older"])
             schema, table, run_id, watermark, time_column, key, loads, receipt = row
             kind = shape.relation_kind(self._connection, self._place)
             self._check_place(kind, ours=(schema, table) == (self._place.schema, self._place.table))
@@ -211,14 +217,7 @@ class CacheTarget:
                 ) from error
 
     def _has_committed(self) -> bool:
-        with connect(self._address, _application_name(self._fence.job_id)) as again:
-            # The lost session may still hold the fence: waiting for it tells how it ended.
-            again.execute(_BOOKS["hold"], {"job_id": self._fence.job_id})
-            row = again.execute(
-                _BOOKS["committed_run"],
-                {"job_id": self._fence.job_id, "run_id": self._fence.run_id},
-            ).fetchone()
-        return bool(row and row[0])
+        return settle_attempt(self._address, self._fence) is not None
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -243,12 +242,14 @@ def drop_cached_table(address: CacheAddress, job_id: UUID) -> None:
 
     Raises CacheError; nothing is dropped then.
     """
-    with connect(address, _application_name(job_id)) as connection:
+    with connect(address, "tidewell drop") as connection:
         try:
             row = connection.execute(_BOOKS["has_bookkeeping"]).fetchone()
             if not row or not row[0]:
                 return
-            connection.execute(_BOOKS["end_older"])
+            connection.execute(
+                _BOOKS["end_sessions"], {"job_id": job_id, "attempt": _EVERY_ATTEMPT}
+            )
             found = connection.execute(_BOOKS["forget"], {"job_id": job_id}).fetchone()
             if found is None or found[0] is None:
                 return
@@ -266,8 +267,32 @@ def drop_cached_table(address: CacheAddress, job_id: UUID) -> None:
             raise explained(error, address) from error
 
 
-def _application_name(job_id: UUID) -> str:
-    return f"tidewell job {job_id}"
+def settle_attempt(address: CacheAddress, fence: Fence) -> Receipt | None:
+    """End what an attempt still does in the cache, and give its run's receipt if it committed.
+
+    For when nobody else can tell: the answer to COMMIT was lost, or the attempt's process died.
+    Raises CacheError.
+    """
+    with connect(address, "tidewell settle") as connection:
+        try:
+            row = connection.execute(_BOOKS["has_bookkeeping"]).fetchone()
+            if not row or not row[0]:
+                return None
+            connection.execute(
+                _BOOKS["end_sessions"], {"job_id": fence.job_id, "attempt": fence.attempt}
+            )
+            # A session that is just committing holds the fence: waiting for it tells how it ended.
+            connection.execute(_BOOKS["hold"], {"job_id": fence.job_id})
+            found = connection.execute(
+                _BOOKS["committed_run"], {"job_id": fence.job_id, "run_id": fence.run_id}
+            ).fetchone()
+        except psycopg.Error as error:
+            raise explained(error, address) from error
+    return _receipt(found[0]) if found else None
+
+
+def _application_name(fence: Fence) -> str:
+    return f"tidewell job {fence.job_id} {fence.attempt}"
 
 
 def _receipt(stored: dict[str, Any]) -> Receipt:

@@ -14,6 +14,7 @@ from tidewell import clock
 from tidewell.connections.sealing import SealingBox
 from tidewell.egress import EgressRules
 from tidewell.runs.queue import Queue
+from tidewell.runs.retention import keep_forgetting
 from tidewell.runs.sweeper import keep_sweeping
 from tidewell.runs.ticker import keep_ticking
 from tidewell.runs.worker import keep_working
@@ -50,7 +51,7 @@ async def open_node(settings: Settings, url: str) -> AsyncIterator[Node]:
     sealing = SealingBox.from_settings(settings)
     database = Database(url, max_size=settings.run_concurrency + _SPARE_CONNECTIONS)
     async with database:
-        queue = Queue(database)
+        queue = Queue(database, settings.account_concurrency)
         await queue.open()
         try:
             yield Node(settings, database, queue, sealing)
@@ -64,7 +65,8 @@ async def background(node: Node, *, worker: bool, ticker: bool) -> AsyncIterator
     duties: dict[str, Coroutine[Any, Any, None]] = {}
     if ticker:
         duties["ticker"] = keep_ticking(node.database, node.queue, clock.now)
-        duties["sweeper"] = keep_sweeping(node.database, node.queue)
+        duties["sweeper"] = keep_sweeping(node.database, node.queue, clock.now)
+        duties["retention"] = keep_forgetting(node.database, clock.now)
     if worker:
         duties["worker"] = keep_working(
             node.database, node.queue, node.sealing, node.settings, clock.now

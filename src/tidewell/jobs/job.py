@@ -12,11 +12,12 @@ from tidewell.jobs.schedule import Interval
 STATUS = {
     "queued": "JOB_QUEUED",
     "running": "JOB_RUNNING",
+    "retrying": "JOB_QUEUED",
     "success": "JOB_SUCCESS",
     "failed": "JOB_FAILED",
     "stopped": "JOB_STOPPED",
 }
-"""How the Job API names the states of a run."""
+"""How the Job API names the states of a run; for it, one that waits for its next try is queued."""
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,13 @@ def _connection_id(value: object) -> object:
         ) from None
 
 
+DEFAULT_RETRIES = 2
+MOST_RETRIES = 20
+LONGEST_RUN_SECONDS = 7 * 24 * 3600
+
+_EMPTY_IS_ABSENT = BeforeValidator(lambda value: None if value == "" else value)
+
+
 def _delete_detection(value: object) -> object:
     """`none` or `keys`, also as a boolean or the word for one."""
     folded = str(value).strip().lower() if isinstance(value, str | bool) else value
@@ -112,6 +119,12 @@ class CachingParams(BaseModel):
     """Of an incremental job: read the oldest new rows first, up to this many of them."""
     on_type_change: OnTypeChange = "fail"
     """Where a column's type changes so that no wider type holds both: fail, or load anew."""
+    timeout_seconds: Annotated[
+        Annotated[LaxInt, between(1, LONGEST_RUN_SECONDS)] | None, _EMPTY_IS_ABSENT
+    ] = None
+    """Seconds after which a run is ended as failed, from its start, all attempts together."""
+    retries: Annotated[Annotated[LaxInt, between(0, MOST_RETRIES)] | None, _EMPTY_IS_ABSENT] = None
+    """How often a run is tried again after an error that passes by itself; absent: twice."""
 
     @property
     def merge_key_names(self) -> tuple[str, ...] | None:
@@ -119,10 +132,11 @@ class CachingParams(BaseModel):
         return tuple(key.col_name for key in self.merge_keys) if self.merge_keys else None
 
     @property
+    def most_retries(self) -> int:
+        """How often a run is tried again after errors that pass by themselves."""
+        return DEFAULT_RETRIES if self.retries is None else self.retries
+
+    @property
     def column_names(self) -> tuple[str, ...] | None:
         """The columns asked for; None: all."""
         return tuple(self.columns) if self.columns else None
-
-
-NOT_YET = frozenset({"timeoutSeconds", "retries"})
-"""Params of the contract that this version refuses, so that nobody trusts what is not done."""

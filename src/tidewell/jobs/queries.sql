@@ -79,6 +79,23 @@ SELECT id, account_id, anchor_at, interval_unit, interval_value, next_run_at
  LIMIT %(limit)s
    FOR UPDATE SKIP LOCKED;
 
+-- name: put_off_jobs
+-- across accounts: schedules are mended for all of them.
+-- Jobs whose next time is more than one interval away although their grid has begun: a clock ran
+-- ahead, or back.
+SELECT id, account_id, anchor_at, interval_unit, interval_value, next_run_at
+  FROM job
+ WHERE enabled AND anchor_at <= %(now)s
+   AND next_run_at > %(now)s + CASE interval_unit
+           WHEN 'Minute' THEN make_interval(mins => interval_value)
+           WHEN 'Hour' THEN make_interval(hours => interval_value)
+           WHEN 'Day' THEN make_interval(days => interval_value)
+           WHEN 'Week' THEN make_interval(weeks => interval_value)
+           -- The 31st after a 30th or a 28th is up to three days more than a month away.
+           ELSE make_interval(months => interval_value, days => 4)
+       END
+   FOR UPDATE SKIP LOCKED;
+
 -- name: set_next_runs
 -- across accounts: the ticker moves the schedules of all the jobs that it has just queued.
 UPDATE job

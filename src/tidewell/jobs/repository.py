@@ -1,6 +1,6 @@
 """All queries on jobs; every one takes the account, save the ticker's own."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -145,17 +145,32 @@ async def take_due(connection: Connection, now: datetime, limit: int) -> list[tu
     """
     cursor = await connection.execute(_SQL["due_jobs"], {"now": now, "limit": limit})
     rows = await cursor.fetchall()
-    if rows:
-        times = [
-            next_after(
-                row["anchor_at"], Interval(Unit(row["interval_unit"]), row["interval_value"]), now
-            )
-            for row in rows
-        ]
-        await connection.execute(
-            _SQL["set_next_runs"], {"ids": [row["id"] for row in rows], "times": times}
-        )
+    await _to_the_grid(connection, rows, now)
     return [(row["account_id"], row["id"]) for row in rows]
+
+
+async def pull_back(connection: Connection, now: datetime) -> int:
+    """Give jobs whose next time is off their grid the next time on it; returns how many."""
+    cursor = await connection.execute(_SQL["put_off_jobs"], {"now": now})
+    rows = await cursor.fetchall()
+    await _to_the_grid(connection, rows, now)
+    return len(rows)
+
+
+async def _to_the_grid(
+    connection: Connection, rows: Sequence[Mapping[str, Any]], now: datetime
+) -> None:
+    if not rows:
+        return
+    times = [
+        next_after(
+            row["anchor_at"], Interval(Unit(row["interval_unit"]), row["interval_value"]), now
+        )
+        for row in rows
+    ]
+    await connection.execute(
+        _SQL["set_next_runs"], {"ids": [row["id"] for row in rows], "times": times}
+    )
 
 
 async def clear_reload(connection: Connection, account_id: UUID, job_id: UUID) -> None:

@@ -17,7 +17,7 @@ from pydantic_core import PydanticCustomError
 
 from tidewell import clock
 from tidewell.errors import InvalidRequest
-from tidewell.jobs.params import NOT_YET, CachingParams
+from tidewell.jobs.params import CachingParams
 from tidewell.jobs.schedule import Interval, Unit
 from tidewell.lax import LaxBool, LaxInt, any_case, between
 from tidewell.sources.rowfilter import parse as parse_filter
@@ -132,9 +132,6 @@ def refuse_what_is_not_done(body: JobBody) -> None:
     """Say so where a client asks for something that this version does not do yet."""
     if body.job_type == SCHEDULED_QUERY:
         raise InvalidRequest.of("jobType", "ScheduledQuery is not available in this version")
-    for name in sorted(NOT_YET & body.params.keys()):
-        if body.params[name] not in (None, "", [], {}):
-            raise InvalidRequest.of(f"params.{name}", "is not available in this version")
 
 
 def check_together(params: CachingParams) -> None:

@@ -11,16 +11,16 @@ import sys
 import threading
 import traceback
 from contextlib import suppress
-from dataclasses import asdict
 from queue import SimpleQueue
 
 import orjson
 import pyarrow as pa
 
-from tidewell.errors import Stopped, TidewellError
+from tidewell.errors import SourceUnavailable, Stopped, TidewellError
 from tidewell.runs.caching import CachingRun
 from tidewell.runs.log import RunLog
-from tidewell.runs.messages import CachingTask, Done, Failed, Message, encode
+from tidewell.runs.messages import CachingTask, Failed, Message, encode
+from tidewell.runs.settling import done_message
 
 _GRACE_SECONDS = 2.0
 
@@ -53,7 +53,12 @@ class Process:
             receipt = run.execute()
         except TidewellError as error:
             log(1, f"Ended: {error.message}")
-            return Failed(error.code, log.masked(error.message), error.disposition)
+            return Failed(
+                error.code,
+                log.masked(error.message),
+                error.disposition,
+                error.retry_after if isinstance(error, SourceUnavailable) else None,
+            )
         except Exception as error:  # noqa: BLE001 - the last line of defence: a run must always end
             log(1, f"Ended by an error inside Tidewell: {type(error).__name__}: {error}")
             sys.stderr.write(log.masked(traceback.format_exc()))
@@ -66,12 +71,7 @@ class Process:
         finally:
             with self._lock:
                 self._running = None
-        return Done(
-            rows_affected=receipt.rows_affected,
-            rows_read=receipt.rows_read,
-            bytes_copied=receipt.bytes_copied,
-            receipt=asdict(receipt),
-        )
+        return done_message(receipt)
 
     def _listen(self) -> None:
         for line in self._commands:

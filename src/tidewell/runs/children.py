@@ -9,7 +9,7 @@ from typing import Self
 
 from tidewell.runs.messages import STOP, CachingTask, Done, Failed, Message, decode
 
-_STOP_GRACE_SECONDS = 1.0
+_STOP_GRACE_SECONDS = 0.6
 _LINE_LIMIT = 1 << 20
 _TASKS_PER_PROCESS = 100
 

@@ -1,76 +1,49 @@
 """The life of one attempt in the worker: claim, execute in a process, write the end.
 
 However an attempt ends, its run is told so by exactly one transaction, and only by the newest
-attempt (`Claim.attempt`). A stop and a shutdown both arrive as a cancellation of the task; the
-database says which it was.
+attempt (`Claim.attempt`). A stop, a shutdown and a loss to another worker all arrive as a
+cancellation; the database says which it was.
 """
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import timedelta
 from uuid import UUID
 
 import structlog
 
 from tidewell.clock import Clock
 from tidewell.connections.sealing import SealingBox
-from tidewell.errors import Disposition, Stopped, TidewellError, Unavailable
+from tidewell.errors import (
+    CacheUnavailable,
+    Disposition,
+    RunTimedOut,
+    Stopped,
+    TidewellError,
+    Unavailable,
+)
 from tidewell.jobs import repository as jobs
-from tidewell.runs import repository
+from tidewell.runs import life, repository
 from tidewell.runs.children import Children, ProcessDied
-from tidewell.runs.commands import carry
-from tidewell.runs.messages import CachingTask, Done, Failed, LogLine, Message, Progress
+from tidewell.runs.commands import queue_again
+from tidewell.runs.messages import CachingTask, Done, Failed
 from tidewell.runs.queue import Queue
+from tidewell.runs.reports import FLUSH_SECONDS, Reports
 from tidewell.runs.repository import Claim, Outcome
+from tidewell.runs.retries import pause
+from tidewell.runs.settling import settle
 from tidewell.runs.tasks import caching_task
 from tidewell.settings import Settings
-from tidewell.state.database import Database
+from tidewell.state.database import Connection, Database
 
-_FLUSH_SECONDS = 0.5
+BEAT_SECONDS = 2.0
 _PATIENCE_SECONDS = 60.0
+_SETTLE_SECONDS = 15.0
+_SETTLE_FOR_STOP_SECONDS = 0.8  # a stop takes two seconds at most, and the process had its own
 
 log = structlog.get_logger()
-
-
-class Reports:
-    """What a run's process says, written to the state database at most twice a second."""
-
-    def __init__(self, database: Database, claim: Claim) -> None:
-        self._database = database
-        self._claim = claim
-        self._lines: list[LogLine] = []
-        self._progress: Progress | None = None
-
-    def take(self, message: Message) -> None:
-        """Remember a message until the next flush."""
-        if isinstance(message, LogLine):
-            self._lines.append(message)
-        elif isinstance(message, Progress):
-            self._progress = message
-
-    async def keep_flushing(self) -> None:
-        """Write at intervals until cancelled; what cannot be written now is kept."""
-        while True:
-            await asyncio.sleep(_FLUSH_SECONDS)
-            try:
-                await self.flush()
-            except Unavailable:
-                log.warning("report_delayed", run_id=str(self._claim.run_id))
-
-    async def flush(self) -> None:
-        """Write what has come since the last time."""
-        lines, progress = self._lines, self._progress
-        if not lines and progress is None:
-            return
-        async with self._database.transaction() as connection:
-            if lines:
-                await repository.insert_log(connection, self._claim, lines)
-            if progress is not None:
-                await repository.set_progress(
-                    connection, self._claim, progress.rows, progress.bytes
-                )
-        del self._lines[: len(lines)]
-        if self._progress is progress:
-            self._progress = None
 
 
 class Execution:
@@ -91,53 +64,83 @@ class Execution:
         self._children = children
         self._settings = settings
         self._clock = clock
+        self._going: dict[Claim, asyncio.Task[Done | Failed]] = {}
 
-    async def execute(self, run_id: UUID) -> None:
+    async def execute(self, run_id: UUID, queue_id: int) -> None:
         """Execute a run to its end. Cancelling this ends the run's process first."""
-        claim = await self._claim(run_id)
+        async with self._database.transaction() as connection:
+            claim = await repository.claim(connection, run_id, queue_id, self._clock())
         if claim is None:
             return
         logger = log.bind(run_id=str(run_id), job_id=str(claim.job_id), attempt=claim.attempt)
         logger.info("run_started")
         reports = Reports(self._database, claim)
         attempt = asyncio.create_task(self._attempt(claim, reports))
+        self._going[claim] = attempt
         try:
-            outcome = await asyncio.shield(attempt)
-        except asyncio.CancelledError:
-            attempt.cancel()
-            await asyncio.wait([attempt])
-            await asyncio.shield(self._interrupted(claim, reports, attempt))
-            raise
-        await self._finish(claim, reports, outcome)
-        logger.info("run_ended", state=outcome.state, rows_affected=outcome.rows_affected)
+            try:
+                ended = await asyncio.shield(attempt)
+            except asyncio.CancelledError:
+                _end(attempt)
+                await asyncio.wait([attempt])
+                await asyncio.shield(self._interrupted(claim, reports, attempt))
+                current = asyncio.current_task()
+                if current is not None and current.cancelling():
+                    raise
+                return  # another worker has it, or the stop came with a sign of life
+            await self._ended(claim, reports, ended)
+        finally:
+            del self._going[claim]
 
-    async def _claim(self, run_id: UUID) -> Claim | None:
-        async with self._database.transaction() as connection:
-            claim = await repository.claim(connection, run_id, self._clock())
-            if claim is None:
-                await repository.stop_unclaimed(connection, run_id, self._clock())
-            return claim
+    async def keep_beating(self) -> None:
+        """Give signs of life for all runs that go on here, until cancelled.
 
-    async def _attempt(self, claim: Claim, reports: Reports) -> Outcome:
-        """Execute in a process; every error becomes an outcome."""
+        A run that is no longer ours, or was asked to end, is ended here too: the queue's own
+        notice can get lost.
+        """
+        while True:
+            await asyncio.sleep(BEAT_SECONDS)
+            claims = list(self._going)
+            if not claims:
+                continue
+            try:
+                async with self._database.transaction() as connection:
+                    ours = await repository.beat(connection, claims)
+            except Unavailable:
+                log.warning("sign_of_life_delayed", runs=len(claims))
+                continue
+            for claim in claims:
+                attempt = self._going.get(claim)
+                if ours.get(claim.run_id, True) and attempt is not None:
+                    _end(attempt)
+
+    async def _attempt(self, claim: Claim, reports: Reports) -> Done | Failed:
+        """Execute in a process; every error becomes an answer."""
         flushing = asyncio.create_task(reports.keep_flushing())
         try:
             task = await self._task(claim)
-            return _outcome(await self._in_process(task, reports))
-        except Stopped:
-            return Outcome("stopped")
+            reports.retries = task.retries
+            seconds = task.timeout_seconds
+            async with asyncio.timeout(None if seconds is None else self._left(claim, seconds)):
+                return await self._in_process(task, reports)
+        except TimeoutError:
+            return _failed(RunTimedOut())
         except TidewellError as error:
-            return Outcome("failed", error_code=error.code, error_message=error.message)
+            return _failed(error)
         except ProcessDied as error:
-            return Outcome(
-                "failed",
-                error_code="RUN_PROCESS_DIED",
-                error_message=f"The process of this run ended unexpectedly (status "
-                f"{error.status}; -9 often means that memory ran out). The cached table is as it "
-                "was before.",
+            return Failed(
+                "RUN_PROCESS_DIED",
+                f"The process of this run ended unexpectedly (status {error.status}; -9 often "
+                "means that memory ran out). The cached table is as it was before.",
+                Disposition.FAIL,
             )
         finally:
             flushing.cancel()
+
+    def _left(self, claim: Claim, seconds: int) -> float:
+        """What is left of a run's time, all its attempts and the waits between them counted."""
+        end = claim.started_at + timedelta(seconds=seconds)
+        return max((end - self._clock()).total_seconds(), 0.0)
 
     async def _task(self, claim: Claim) -> CachingTask:
         async with self._database.transaction() as connection:
@@ -147,15 +150,29 @@ class Execution:
         return caching_task(row, claim.run_id, claim.attempt, self._sealing, self._settings)
 
     async def _in_process(self, task: CachingTask, reports: Reports) -> Done | Failed:
-        child = await self._children.take()
+        taking = asyncio.create_task(self._children.take())
+        try:
+            child = await asyncio.shield(taking)
+        except asyncio.CancelledError:
+            await self._children.give_back(await taking)
+            raise
         running = asyncio.create_task(child.execute(task, reports.take))
         try:
             ended = await asyncio.shield(running)
         except asyncio.CancelledError:
-            ended_after_all = await asyncio.shield(child.end_run(running))
+            told = await asyncio.shield(child.end_run(running))
             await self._children.give_back(child)
-            if isinstance(ended_after_all, Done):
-                return ended_after_all  # it had committed before the order to stop came
+            if told is None and reports.backend is not None:
+                with suppress(CacheUnavailable):
+                    told = await asyncio.shield(settle(task, _SETTLE_FOR_STOP_SECONDS))
+            if isinstance(told, Done):
+                return told  # it had committed before the order to end came
+            raise
+        except ProcessDied:
+            if reports.backend is None:
+                raise
+            if (told := await settle(task, _SETTLE_SECONDS)) is not None:
+                return told
             raise
         except BaseException:
             await child.kill()
@@ -164,40 +181,104 @@ class Execution:
         return ended
 
     async def _interrupted(
-        self, claim: Claim, reports: Reports, attempt: "asyncio.Task[Outcome]"
+        self, claim: Claim, reports: Reports, attempt: "asyncio.Task[Done | Failed]"
     ) -> None:
-        """After a cancellation: the run was stopped, or this worker ends and hands it back."""
+        """After a cancellation: stopped, or handed back; nothing where another worker has it."""
         if not attempt.cancelled() and attempt.exception() is None:
-            outcome = attempt.result()
-            if outcome.state == "success":
-                await self._finish(claim, reports, outcome)
+            ended = attempt.result()
+            if isinstance(ended, Done):
+                await self._finish(claim, reports, _success(ended))
                 return
 
-        async def write() -> None:
-            async with self._database.transaction() as connection:
-                active = await repository.active(connection, claim.account_id, claim.job_id)
-                if active is None or active["id"] != claim.run_id:
-                    return
-                if active["stop_requested_at"] is None:
-                    if await repository.requeue(connection, claim):
-                        await carry(
-                            connection, self._queue, claim.account_id, claim.job_id, claim.run_id
-                        )
-                else:
-                    await repository.finish(connection, claim, Outcome("stopped"), self._clock())
+        async def write(connection: Connection) -> None:
+            active = await repository.active(connection, claim.account_id, claim.job_id)
+            if active is None or active["id"] != claim.run_id:
+                return
+            now = self._clock()
+            if active["stop_requested_at"] is not None:
+                await repository.finish(connection, claim, _STOPPED, now)
+                return
+            await queue_again(
+                connection,
+                self._queue,
+                life.HAND_BACK,
+                claim.account_id,
+                claim.job_id,
+                claim.run_id,
+                "Its worker ends before the run does.",
+                now,
+                attempt=claim.attempt,
+            )
 
-        await _patiently(reports.flush)
-        await _patiently(write)
+        await self._write(reports, write)
+
+    async def _ended(self, claim: Claim, reports: Reports, ended: Done | Failed) -> None:
+        if isinstance(ended, Done):
+            outcome = _success(ended)
+        elif ended.disposition == Disposition.STOP:
+            outcome = _STOPPED
+        elif ended.disposition == Disposition.RETRY and claim.failures < reports.retries:
+            await self._retry(claim, reports, ended)
+            return
+        else:
+            outcome = Outcome(
+                "failed", ended.code, error_code=ended.code, error_message=ended.message
+            )
+        await self._finish(claim, reports, outcome)
+
+    async def _retry(self, claim: Claim, reports: Reports, ended: Failed) -> None:
+        failures = claim.failures + 1
+        wait = pause(failures, ended.retry_after, random.random())  # noqa: S311 - no secret
+        text = (
+            f"{ended.code}: try {failures} of {reports.retries} again in "
+            f"{wait.total_seconds():.0f} s."
+        )
+        reports.note(f"Attempt {claim.attempt} failed. {text}")
+
+        async def write(connection: Connection) -> None:
+            now = self._clock()
+            if not await repository.retry(connection, claim, now + wait, text, now):
+                # Somebody asked for its end in between, or a newer attempt has it.
+                await repository.finish(connection, claim, _STOPPED, now)
+
+        await self._write(reports, write)
+        log.info("run_retries", run_id=str(claim.run_id), code=ended.code)
 
     async def _finish(self, claim: Claim, reports: Reports, outcome: Outcome) -> None:
-        async def write() -> None:
+        async def write(connection: Connection) -> None:
+            await repository.finish(connection, claim, outcome, self._clock())
+            if outcome.receipt and outcome.receipt["mode"] == "full":
+                await jobs.clear_reload(connection, claim.account_id, claim.job_id)
+
+        await self._write(reports, write)
+        log.info(
+            "run_ended",
+            run_id=str(claim.run_id),
+            job_id=str(claim.job_id),
+            state=outcome.state,
+            rows_affected=outcome.rows_affected,
+        )
+
+    async def _write(
+        self, reports: Reports, write: Callable[[Connection], Awaitable[None]]
+    ) -> None:
+        """Write the end of an attempt, after all that it has said."""
+
+        async def write_in_transaction() -> None:
             async with self._database.transaction() as connection:
-                await repository.finish(connection, claim, outcome, self._clock())
-                if outcome.receipt and outcome.receipt["mode"] == "full":
-                    await jobs.clear_reload(connection, claim.account_id, claim.job_id)
+                await write(connection)
 
         await _patiently(reports.flush)
-        await _patiently(write)
+        await _patiently(write_in_transaction)
+
+
+def _end(attempt: "asyncio.Task[Done | Failed]") -> None:
+    """Cancel an attempt, once: a second order would cut short how it ends its process."""
+    if not attempt.cancelling():
+        attempt.cancel()
+
+
+_STOPPED = Outcome("stopped", "Somebody asked for its end.")
 
 
 async def _patiently(write: Callable[[], Awaitable[None]]) -> None:
@@ -213,18 +294,19 @@ async def _patiently(write: Callable[[], Awaitable[None]]) -> None:
         except Unavailable:
             if asyncio.get_running_loop().time() > deadline:
                 raise
-            await asyncio.sleep(_FLUSH_SECONDS)
+            await asyncio.sleep(FLUSH_SECONDS)
 
 
-def _outcome(ended: Done | Failed) -> Outcome:
-    if isinstance(ended, Done):
-        return Outcome(
-            "success",
-            rows_read=ended.rows_read,
-            bytes_copied=ended.bytes_copied,
-            rows_affected=ended.rows_affected,
-            receipt=dict(ended.receipt),
-        )
-    if ended.disposition == Disposition.STOP:
-        return Outcome("stopped")
-    return Outcome("failed", error_code=ended.code, error_message=ended.message)
+def _failed(error: TidewellError) -> Failed:
+    return Failed(error.code, error.message, error.disposition)
+
+
+def _success(ended: Done) -> Outcome:
+    return Outcome(
+        "success",
+        "Its rows are committed.",
+        rows_read=ended.rows_read,
+        bytes_copied=ended.bytes_copied,
+        rows_affected=ended.rows_affected,
+        receipt=dict(ended.receipt),
+    )

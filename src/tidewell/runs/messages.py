@@ -6,7 +6,7 @@ they travel only through the pipe.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Literal
 from uuid import UUID
 
@@ -22,6 +22,7 @@ class CachingTask:
 
     `source` and `cache` are connection values (keys spelled as declared); `secrets` are the values
     that no line of the log may show. `reload` asks for a full load whatever the watermark says.
+    `retries` and `timeout_seconds` are for the worker.
     """
 
     run_id: UUID
@@ -47,6 +48,8 @@ class CachingTask:
     detect_deletes: bool = False
     max_rows: int | None = None
     rebuild_on_type_change: bool = False
+    retries: int = 0
+    timeout_seconds: int | None = None
     file_roots: tuple[str, ...] = ()
     egress: str = ""
 
@@ -105,13 +108,13 @@ class Done:
 
 @dataclass(frozen=True)
 class Failed:
-    """The run has ended without a commit."""
+    """The run has ended without a commit; `retry_after`: seconds that the source asks for."""
 
     kind: ClassVar[Literal["failed"]] = "failed"
     code: str
     message: str
     disposition: str
-    details: Mapping[str, Any] = field(default_factory=dict)
+    retry_after: float | None = None
 
 
 Message = LogLine | Progress | Backend | Done | Failed

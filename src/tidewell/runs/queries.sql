@@ -1,18 +1,30 @@
 -- name: insert_run
--- Queue a run of a job, unless one is queued or running: then nothing is inserted.
-INSERT INTO run (id, account_id, job_id, state, cause, queued_at)
-SELECT %(id)s, job.account_id, job.id, 'queued', %(cause)s, %(now)s
+-- Queue a run of a job, unless the job has an active one: then nothing is inserted. Its turn is
+-- the second it came in, or one after the account's last: an account that queues many at once
+-- does not hold up the others.
+INSERT INTO run (id, account_id, job_id, state, cause, queued_at, changed_at, reason, turn)
+SELECT %(id)s, job.account_id, job.id, 'queued', %(cause)s, %(now)s, %(now)s, %(reason)s,
+       greatest(extract(epoch FROM %(now)s::timestamptz - '2020-01-01T00:00Z')::integer,
+                (SELECT max(turn) + 1
+                   FROM run
+                  WHERE account_id = %(account_id)s
+                    AND state IN ('queued', 'running', 'retrying')))
   FROM job
  WHERE job.account_id = %(account_id)s AND job.id = %(job_id)s
-    ON CONFLICT (job_id) WHERE state IN ('queued', 'running') DO NOTHING
+    ON CONFLICT (job_id) WHERE state IN ('queued', 'running', 'retrying') DO NOTHING
 RETURNING id;
 
 -- name: active_run
--- The job's queued or running run, if there is one, held against changes.
-SELECT id, state, queue_id, stop_requested_at
+-- The job's active run, if there is one, held against changes.
+SELECT id, state, attempt, queue_id, turn, stop_requested_at
   FROM run
- WHERE account_id = %(account_id)s AND job_id = %(job_id)s AND state IN ('queued', 'running')
+ WHERE account_id = %(account_id)s AND job_id = %(job_id)s
+   AND state IN ('queued', 'running', 'retrying')
    FOR UPDATE;
+
+-- name: turn_of_run
+-- Its place among all accounts' runs.
+SELECT turn FROM run WHERE account_id = %(account_id)s AND id = %(id)s;
 
 -- name: set_queue_id
 -- Which job of the queue carries a run.
@@ -20,10 +32,13 @@ UPDATE run SET queue_id = %(queue_id)s WHERE account_id = %(account_id)s AND id 
 
 -- name: cancel_in_queue
 -- across accounts: the queue has no accounts; the caller holds the run's own row.
--- Take a run out of the queue, or tell the worker that executes it to end it.
-SELECT status::text
-  FROM procrastinate_jobs
- WHERE id = procrastinate_cancel_job_v1(%(queue_id)s, true, false);
+-- Take a waiting job out of the queue, or tell the worker that executes it to end it.
+SELECT procrastinate_cancel_job_v1(%(queue_id)s, true, true) AS id;
+
+-- name: remove_from_queue
+-- across accounts: the queue has no accounts; the caller holds the run's own row.
+-- What carried a run does so no more.
+DELETE FROM procrastinate_jobs WHERE id = %(queue_id)s;
 
 -- name: request_stop
 -- Note that somebody wants this run to end.
@@ -31,21 +46,34 @@ UPDATE run
    SET stop_requested_at = coalesce(stop_requested_at, %(now)s)
  WHERE account_id = %(account_id)s AND id = %(id)s;
 
+-- name: stop_waiting
+-- End a run that no worker has.
+UPDATE run
+   SET state = 'stopped', finished_at = %(now)s, changed_at = %(now)s, reason = %(reason)s,
+       retry_at = NULL
+ WHERE account_id = %(account_id)s AND id = %(id)s AND state IN ('queued', 'retrying');
+
 -- name: claim_run
 -- across accounts: a worker executes what the queue hands it; the row then tells the account.
--- Take a run into execution, with the next attempt number; a run that has ended is not taken.
+-- Take a run into execution, with the next attempt number. One that has ended, or that another job
+-- of the queue carries by now, is not taken.
 UPDATE run
    SET state = 'running', attempt = nextval('attempt_number'), attempts = attempts + 1,
-       started_at = coalesce(started_at, %(now)s), rows_read = 0, bytes_copied = 0
- WHERE id = %(id)s AND state IN ('queued', 'running') AND stop_requested_at IS NULL
-RETURNING account_id, job_id, attempt, attempts, queue_id;
+       started_at = coalesce(started_at, %(now)s), changed_at = %(now)s, reason = %(reason)s,
+       beat_at = clock_timestamp(), rows_read = 0, bytes_copied = 0
+ WHERE id = %(id)s AND queue_id = %(queue_id)s AND state = ANY(%(from_states)s)
+   AND stop_requested_at IS NULL
+RETURNING account_id, job_id, attempt, attempts, failures, started_at;
 
--- name: stop_unclaimed
--- across accounts: a worker executes what the queue hands it.
--- A run that was asked to end before any worker took it.
+-- name: beat
+-- across accounts: a worker's runs belong to many.
+-- The sign of life for all runs that a worker executes; one that does not come back is no longer
+-- this worker's.
 UPDATE run
-   SET state = 'stopped', finished_at = %(now)s
- WHERE id = %(id)s AND state IN ('queued', 'running') AND stop_requested_at IS NOT NULL;
+   SET beat_at = clock_timestamp()
+  FROM unnest(%(ids)s::uuid[], %(attempts)s::bigint[]) AS mine (id, attempt)
+ WHERE run.id = mine.id AND run.attempt = mine.attempt AND run.state = 'running'
+RETURNING run.id, run.stop_requested_at IS NOT NULL AS stop_requested;
 
 -- name: run_task
 -- What a worker needs to execute a run: job, connection and cache connection, still sealed.
@@ -70,32 +98,124 @@ UPDATE run
 -- name: finish_run
 -- The end of a run, told by its newest attempt only.
 UPDATE run
-   SET state = %(state)s, finished_at = %(now)s, rows_read = %(rows_read)s,
-       bytes_copied = %(bytes_copied)s, rows_affected = %(rows_affected)s,
-       receipt = %(receipt)s, error_code = %(error_code)s, error_message = %(error_message)s
+   SET state = %(state)s, finished_at = %(now)s, changed_at = %(now)s, reason = %(reason)s,
+       rows_read = %(rows_read)s, bytes_copied = %(bytes_copied)s,
+       rows_affected = %(rows_affected)s, receipt = %(receipt)s, error_code = %(error_code)s,
+       error_message = %(error_message)s
  WHERE account_id = %(account_id)s AND id = %(id)s AND attempt = %(attempt)s
    AND state = 'running';
 
--- name: requeue_run
--- Hand a run back: the worker ends before the run does.
+-- name: retry_run
+-- An attempt failed for a passing reason: there is another one at its time, unless a stop came.
 UPDATE run
-   SET state = 'queued'
+   SET state = 'retrying', retry_at = %(retry_at)s, failures = failures + 1, changed_at = %(now)s,
+       reason = %(reason)s
  WHERE account_id = %(account_id)s AND id = %(id)s AND attempt = %(attempt)s
-   AND state = 'running'
-RETURNING job_id;
+   AND state = 'running' AND stop_requested_at IS NULL
+RETURNING id;
+
+-- name: due_retries
+-- across accounts: the ticker serves all of them.
+-- Runs whose next try has come, locked so that no other ticker takes them.
+SELECT id, account_id, job_id
+  FROM run
+ WHERE state = 'retrying' AND retry_at <= %(now)s
+ ORDER BY retry_at
+ LIMIT %(limit)s
+   FOR UPDATE SKIP LOCKED;
+
+-- name: requeue_run
+-- Into the queue again: a retry whose time has come, a run handed back, or one whose worker died.
+UPDATE run
+   SET state = 'queued', changed_at = %(now)s, reason = %(reason)s, retry_at = NULL,
+       recoveries = recoveries + %(recoveries)s
+ WHERE account_id = %(account_id)s AND id = %(id)s AND state = ANY(%(from_states)s)
+   AND attempt IS NOT DISTINCT FROM coalesce(%(attempt)s::bigint, attempt)
+RETURNING id;
 
 -- name: lost_runs
 -- across accounts: the sweeper serves all of them.
--- Active runs that no job of the queue carries any more: their worker died at a bad moment.
-SELECT run.id, run.account_id, run.job_id
+-- Running ones without a sign of life, and queued ones that nothing carries: either no job of the
+-- queue, or one that a worker fetched and did not begin with.
+SELECT run.id, run.account_id, run.job_id, run.state, run.attempt, run.queue_id, run.recoveries,
+       run.stop_requested_at
   FROM run
- WHERE run.state IN ('queued', 'running')
-   AND NOT EXISTS (
-       SELECT FROM procrastinate_jobs AS queued
-        WHERE queued.id = run.queue_id AND queued.status IN ('todo', 'doing'))
+ WHERE (run.state = 'running'
+        AND coalesce(run.beat_at, run.changed_at, run.started_at)
+            < clock_timestamp() - make_interval(secs => %(dead_after)s))
+    OR (run.state = 'queued'
+        AND NOT EXISTS (
+            SELECT FROM procrastinate_jobs AS queued
+             WHERE queued.id = run.queue_id
+               AND (queued.status = 'todo'
+                    OR (queued.status = 'doing'
+                        AND NOT EXISTS (
+                            SELECT FROM procrastinate_events AS event
+                             WHERE event.job_id = queued.id AND event.type = 'started'
+                               AND event.at < now() - make_interval(secs => %(dead_after)s))))))
  ORDER BY run.queued_at
  LIMIT %(limit)s
    FOR UPDATE OF run SKIP LOCKED;
+
+-- name: end_lost
+-- A lost run that is not tried again.
+UPDATE run
+   SET state = %(state)s, finished_at = %(now)s, changed_at = %(now)s, reason = %(reason)s,
+       error_code = %(error_code)s, error_message = %(error_message)s
+ WHERE account_id = %(account_id)s AND id = %(id)s AND state IN ('queued', 'running');
+
+-- name: free_lanes
+-- across accounts: the sweeper serves all of them.
+-- Jobs of the queue that are marked as being executed while their run has ended, has another
+-- carrier, or is gone: their worker could not take them out, and they would hold their lane.
+DELETE FROM procrastinate_jobs AS queued
+ WHERE queued.task_name = %(task)s AND queued.status = 'doing'
+   AND EXISTS (SELECT FROM procrastinate_events AS event
+                WHERE event.job_id = queued.id AND event.type = 'started'
+                  AND event.at < now() - make_interval(secs => %(dead_after)s))
+   AND NOT EXISTS (SELECT FROM run
+                    WHERE run.id = (queued.args ->> 'run_id')::uuid
+                      AND run.queue_id = queued.id
+                      AND (run.state IN ('queued', 'running')
+                           OR run.changed_at > now() - make_interval(secs => %(dead_after)s)));
+
+-- name: forget_queue_rows
+-- across accounts: the queue has no accounts.
+-- What is over in the queue; the runs themselves have their own history.
+DELETE FROM procrastinate_jobs
+ WHERE task_name = %(task)s AND status IN ('succeeded', 'failed', 'cancelled', 'aborted');
+
+-- name: forget_log
+-- across accounts: retention is the same for all.
+-- Lines of ended runs that are older than the retention.
+DELETE FROM run_log
+ WHERE ctid = ANY (ARRAY(SELECT run_log.ctid
+                           FROM run_log
+                           JOIN run ON run.id = run_log.run_id
+                          WHERE run_log.at < %(before)s
+                            AND run.state IN ('success', 'failed', 'stopped')
+                          LIMIT %(limit)s));
+
+-- name: forget_runs
+-- across accounts: retention is the same for all.
+-- Runs that ended before the retention; the newest of each job stays, because the job shows it.
+DELETE FROM run
+ WHERE id = ANY (ARRAY(SELECT old.id
+                         FROM run AS old
+                        WHERE old.finished_at < %(before)s
+                          AND old.state IN ('success', 'failed', 'stopped')
+                          AND EXISTS (SELECT FROM run AS newer
+                                       WHERE newer.job_id = old.job_id
+                                         AND newer.queued_at > old.queued_at)
+                        LIMIT %(limit)s));
+
+-- name: changes_of_run
+-- Every change of a run's state, in order.
+SELECT change.at, change.from_state, change.to_state, change.attempt, change.reason
+  FROM run_change AS change
+  JOIN run ON run.id = change.run_id
+ WHERE run.account_id = %(account_id)s AND run.id = %(id)s
+ ORDER BY change.change;
 
 -- name: insert_log
 -- Lines of a run's log.

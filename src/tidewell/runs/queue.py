@@ -1,7 +1,9 @@
 """The queue: Procrastinate carries runs, by id only, to workers on any number of machines.
 
-A lane is a lock: runs of one lane execute one after another. Each account has `LANES` of them and
+A lane is a lock: runs of one lane execute one after another. Each account has so many of them and
 a job always takes the same one, so an account has at most that many runs at a time, and a job one.
+Among the lanes a run's turn decides: it takes the turn of the second it came in, or the one after
+its account's last, so that an account that queues a thousand at once waits for itself only.
 """
 
 from collections.abc import Awaitable, Callable
@@ -9,27 +11,28 @@ from datetime import datetime
 from uuid import UUID
 
 import procrastinate
+from procrastinate import JobContext
 from procrastinate.jobs import Job
 from procrastinate.psycopg_connector import PsycopgConnector
 
 from tidewell.state.database import Connection, Database
 
-LANES = 4
 QUEUE = "runs"
 EXECUTE = "execute_run"
 DROP = "drop_cached_table"
 
 
-def lane(account_id: UUID, job_id: UUID) -> str:
-    """The lock under which a job's runs execute."""
-    return f"{account_id}/{job_id.int % LANES}"
+def lane(account_id: UUID, job_id: UUID, lanes: int) -> str:
+    """The lock under which a job's runs execute, of as many as its account has."""
+    return f"{account_id}/{job_id.int % lanes}"
 
 
 class Queue:
     """Puts work into Procrastinate, inside the caller's own transaction."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, lanes: int) -> None:
         self._database = database
+        self._lanes = lanes
         self.app = procrastinate.App(connector=PsycopgConnector())
 
     async def open(self) -> None:
@@ -40,18 +43,24 @@ class Queue:
         """Leave the pool to its owner."""
         await self.app.close_async()
 
-    def register(
-        self, name: str, function: Callable[..., Awaitable[None]], *, retry: bool = False
-    ) -> None:
-        """Say what executes a kind of work; with `retry`, until it has succeeded."""
-        self.app.task(name=name, queue=QUEUE, retry=UntilDone() if retry else False)(function)
+    def register_runs(self, function: Callable[[JobContext, str], Awaitable[None]]) -> None:
+        """Say what executes a run; it is told which job of the queue carries the run."""
+        self.app.task(name=EXECUTE, queue=QUEUE, pass_context=True)(function)
+
+    def register_drops(self, function: Callable[[str, str, str], Awaitable[None]]) -> None:
+        """Say what drops a cached table; it is tried until it has succeeded."""
+        self.app.task(name=DROP, queue=QUEUE, retry=UntilDone())(function)
 
     async def defer_run(
-        self, connection: Connection, account_id: UUID, job_id: UUID, run_id: UUID
+        self, connection: Connection, account_id: UUID, job_id: UUID, run_id: UUID, turn: int
     ) -> int:
-        """Queue a run; returns the queue's own id of it."""
+        """Queue a run; the lowest turn goes first. Returns the queue's own id of it."""
         task = self.app.configure_task(
-            EXECUTE, queue=QUEUE, lock=lane(account_id, job_id), connection=connection
+            EXECUTE,
+            queue=QUEUE,
+            lock=lane(account_id, job_id, self._lanes),
+            priority=-turn,
+            connection=connection,
         )
         return await task.defer_async(run_id=str(run_id))
 

@@ -13,6 +13,8 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from tidewell.errors import NotFound
+from tidewell.runs import life
+from tidewell.runs.life import Ended
 from tidewell.runs.messages import LogLine
 from tidewell.state.database import Connection
 from tidewell.state.statements import statements
@@ -20,25 +22,36 @@ from tidewell.state.statements import statements
 _SQL = statements("tidewell.runs", "queries.sql")
 
 Cause = Literal["create", "schedule", "request"]
-Ended = Literal["success", "failed", "stopped"]
+
+_WHY_QUEUED: dict[Cause, str] = {
+    "create": "The job was created.",
+    "schedule": "The time of the job has come.",
+    "request": "Somebody asked for a run.",
+}
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A run that this worker executes, in one attempt."""
+    """A run that this worker executes, in one attempt.
+
+    `attempts` counts all of them, `failures` those that failed for a passing reason.
+    """
 
     run_id: UUID
     account_id: UUID
     job_id: UUID
     attempt: int
     attempts: int
+    failures: int
+    started_at: datetime
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How an attempt ended a run."""
+    """How an attempt ended a run, and why."""
 
     state: Ended
+    reason: str
     rows_read: int = 0
     bytes_copied: int = 0
     rows_affected: int = 0
@@ -55,20 +68,34 @@ async def insert(
     cause: Cause,
     now: datetime,
 ) -> bool:
-    """Note a queued run; False when the job has a queued or running one already."""
+    """Note a queued run; False when the job has an active one already."""
     cursor = await connection.execute(
         _SQL["insert_run"],
-        {"id": run_id, "account_id": account_id, "job_id": job_id, "cause": cause, "now": now},
+        {
+            "id": run_id,
+            "account_id": account_id,
+            "job_id": job_id,
+            "cause": cause,
+            "reason": _WHY_QUEUED[cause],
+            "now": now,
+        },
     )
     return await cursor.fetchone() is not None
 
 
 async def active(connection: Connection, account_id: UUID, job_id: UUID) -> dict[str, Any] | None:
-    """The job's queued or running run, held until the transaction ends."""
+    """The job's active run, held until the transaction ends."""
     cursor = await connection.execute(
         _SQL["active_run"], {"account_id": account_id, "job_id": job_id}
     )
     return await cursor.fetchone()
+
+
+async def turn(connection: Connection, account_id: UUID, run_id: UUID) -> int:
+    """A run's place among all accounts' runs; a lower one goes first."""
+    cursor = await connection.execute(_SQL["turn_of_run"], {"account_id": account_id, "id": run_id})
+    row = await cursor.fetchone()
+    return int(row["turn"]) if row else 0
 
 
 async def set_queue_id(
@@ -80,11 +107,14 @@ async def set_queue_id(
     )
 
 
-async def cancel_in_queue(connection: Connection, queue_id: int | None) -> str | None:
-    """Cancel a job of the queue; returns its status then, None when it is gone."""
-    cursor = await connection.execute(_SQL["cancel_in_queue"], {"queue_id": queue_id})
-    row = await cursor.fetchone()
-    return row["status"] if row else None
+async def cancel_in_queue(connection: Connection, queue_id: int | None) -> None:
+    """Take a job out of the queue, or tell its worker to end it; nothing when it is gone."""
+    await connection.execute(_SQL["cancel_in_queue"], {"queue_id": queue_id})
+
+
+async def remove_from_queue(connection: Connection, queue_id: int | None) -> None:
+    """Take a job out of the queue whatever becomes of it."""
+    await connection.execute(_SQL["remove_from_queue"], {"queue_id": queue_id})
 
 
 async def request_stop(
@@ -96,18 +126,45 @@ async def request_stop(
     )
 
 
-async def claim(connection: Connection, run_id: UUID, now: datetime) -> Claim | None:
-    """Take a run into execution; None when it has ended, or shall not begin."""
-    cursor = await connection.execute(_SQL["claim_run"], {"id": run_id, "now": now})
+async def stop_waiting(
+    connection: Connection, account_id: UUID, run_id: UUID, reason: str, now: datetime
+) -> None:
+    """End a run that no worker has."""
+    await connection.execute(
+        _SQL["stop_waiting"],
+        {"account_id": account_id, "id": run_id, "reason": reason, "now": now},
+    )
+
+
+async def claim(connection: Connection, run_id: UUID, queue_id: int, now: datetime) -> Claim | None:
+    """Take a run into execution; None when it has ended, or this job of the queue is not its."""
+    cursor = await connection.execute(
+        _SQL["claim_run"],
+        {
+            "id": run_id,
+            "queue_id": queue_id,
+            "from_states": life.CLAIM.from_states,
+            "reason": "A worker took it.",
+            "now": now,
+        },
+    )
     row = await cursor.fetchone()
-    if row is None:
-        return None
-    return Claim(run_id, row["account_id"], row["job_id"], row["attempt"], row["attempts"])
+    return None if row is None else Claim(run_id=run_id, **row)
 
 
-async def stop_unclaimed(connection: Connection, run_id: UUID, now: datetime) -> None:
-    """End a run that was asked to end before a worker took it."""
-    await connection.execute(_SQL["stop_unclaimed"], {"id": run_id, "now": now})
+async def beat(connection: Connection, claims: Sequence[Claim]) -> dict[UUID, bool]:
+    """Give a sign of life for these runs.
+
+    Returns those that are still this worker's, each with whether somebody asked for its end.
+    """
+    cursor = await connection.execute(
+        _SQL["beat"],
+        {
+            "ids": [claim.run_id for claim in claims],
+            "attempts": [claim.attempt for claim in claims],
+        },
+    )
+    return {row["id"]: row["stop_requested"] for row in await cursor.fetchall()}
 
 
 async def task(connection: Connection, claim: Claim) -> dict[str, Any] | None:
@@ -130,7 +187,8 @@ async def finish(connection: Connection, claim: Claim, outcome: Outcome, now: da
         _of(claim)
         | {
             "now": now,
-            "state": outcome.state,
+            "state": life.ENDINGS[outcome.state].target,
+            "reason": outcome.reason,
             "rows_read": outcome.rows_read,
             "bytes_copied": outcome.bytes_copied,
             "rows_affected": outcome.rows_affected,
@@ -142,15 +200,100 @@ async def finish(connection: Connection, claim: Claim, outcome: Outcome, now: da
     return cursor.rowcount == 1
 
 
-async def requeue(connection: Connection, claim: Claim) -> bool:
-    """Hand a run back to the queue; False when it is no longer this attempt's."""
-    cursor = await connection.execute(_SQL["requeue_run"], _of(claim))
+async def retry(
+    connection: Connection, claim: Claim, retry_at: datetime, reason: str, now: datetime
+) -> bool:
+    """Plan the next attempt; False when somebody has asked for the run's end, or has taken it."""
+    cursor = await connection.execute(
+        _SQL["retry_run"], _of(claim) | {"retry_at": retry_at, "reason": reason, "now": now}
+    )
     return await cursor.fetchone() is not None
 
 
-async def lost(connection: Connection, limit: int) -> list[dict[str, Any]]:
-    """Active runs that no job of the queue carries, locked."""
-    cursor = await connection.execute(_SQL["lost_runs"], {"limit": limit})
+async def due_retries(connection: Connection, now: datetime, limit: int) -> list[dict[str, Any]]:
+    """Runs whose next attempt has come, locked."""
+    cursor = await connection.execute(_SQL["due_retries"], {"now": now, "limit": limit})
+    return await cursor.fetchall()
+
+
+async def requeue(
+    connection: Connection,
+    transition: life.Transition,
+    account_id: UUID,
+    run_id: UUID,
+    attempt: int | None,
+    reason: str,
+    now: datetime,
+) -> bool:
+    """Into the queue again by a transition; False when the run is elsewhere by now.
+
+    `attempt` is the one that gives it back; None where it has no owner.
+    """
+    cursor = await connection.execute(
+        _SQL["requeue_run"],
+        {
+            "account_id": account_id,
+            "id": run_id,
+            "attempt": attempt,
+            "from_states": transition.from_states,
+            "recoveries": int(transition is life.RECOVER),
+            "reason": reason,
+            "now": now,
+        },
+    )
+    return await cursor.fetchone() is not None
+
+
+async def lost(connection: Connection, dead_after: float, limit: int) -> list[dict[str, Any]]:
+    """Active runs without a sign of life for so many seconds, or that nothing carries; locked."""
+    cursor = await connection.execute(_SQL["lost_runs"], {"dead_after": dead_after, "limit": limit})
+    return await cursor.fetchall()
+
+
+async def end_lost(
+    connection: Connection, account_id: UUID, run_id: UUID, outcome: Outcome, now: datetime
+) -> None:
+    """End a lost run."""
+    await connection.execute(
+        _SQL["end_lost"],
+        {
+            "account_id": account_id,
+            "id": run_id,
+            "state": life.ENDINGS[outcome.state].target,
+            "reason": outcome.reason,
+            "error_code": outcome.error_code,
+            "error_message": outcome.error_message,
+            "now": now,
+        },
+    )
+
+
+async def free_lanes(connection: Connection, task_name: str, dead_after: float) -> int:
+    """Take jobs out of the queue whose runs are over; returns how many."""
+    cursor = await connection.execute(
+        _SQL["free_lanes"], {"task": task_name, "dead_after": dead_after}
+    )
+    return cursor.rowcount
+
+
+async def forget(
+    connection: Connection, task_name: str, logs: datetime, runs: datetime, limit: int
+) -> int:
+    """Forget log lines and runs from before these times, and what is over in the queue.
+
+    At most `limit` of each; returns how many there were.
+    """
+    await connection.execute(_SQL["forget_queue_rows"], {"task": task_name})
+    lines = await connection.execute(_SQL["forget_log"], {"before": logs, "limit": limit})
+    ended = await connection.execute(_SQL["forget_runs"], {"before": runs, "limit": limit})
+    return lines.rowcount + ended.rowcount
+
+
+async def changes(connection: Connection, account_id: UUID, run_id: UUID) -> list[dict[str, Any]]:
+    """Every change of a run's state, in order."""
+    cursor = await connection.execute(
+        _SQL["changes_of_run"], {"account_id": account_id, "id": run_id}
+    )
     return await cursor.fetchall()
 
 

@@ -1,51 +1,85 @@
-"""The sweeper: gives runs of dead workers to living ones.
+"""The sweeper: gives runs of dead workers to living ones, and clears up after both.
 
-Two things can be left behind by a worker that dies: a job of the queue that nobody executes
-(Procrastinate's stalled jobs, known by the missing heartbeat), and an active run whose job has
-left the queue before the run's end was written. Both are queued again; the attempt number keeps
-whatever is left of the old worker from committing.
+Four things can be left behind: a running run whose worker gives no sign of life, a queued run that
+nothing carries, a job of the queue that holds its lane although its run is over, and a drop of a
+cached table that nobody executes. Times are compared by the state database's own clock, so that
+nodes need not agree on theirs. The attempt number keeps whatever is left of a worker that was
+thought dead from committing.
 """
 
 import asyncio
+from datetime import datetime
 
 import procrastinate.exceptions
 import structlog
 
+from tidewell.clock import Clock
 from tidewell.errors import Unavailable
-from tidewell.runs import repository
-from tidewell.runs.commands import carry
-from tidewell.runs.queue import QUEUE, Queue
+from tidewell.runs import life, repository
+from tidewell.runs.commands import queue_again
+from tidewell.runs.queue import DROP, EXECUTE, QUEUE, Queue
+from tidewell.runs.repository import Outcome
 from tidewell.state.database import Database
 
-HEARTBEAT_SECONDS = 3.0
-DEAD_AFTER_SECONDS = 10.0
+DEAD_AFTER_SECONDS = 9.0
+MOST_RECOVERIES = 20
+"""A run whose worker died this often is given up: it may well be what kills them."""
+
 _PERIOD_SECONDS = 2.0
 _BATCH = 100
 
 log = structlog.get_logger()
 
+_GIVEN_UP = Outcome(
+    "failed",
+    "Its workers died again and again.",
+    error_code="RUN_LOST",
+    error_message=(
+        f"The worker of this run died {MOST_RECOVERIES} times while it worked on it, often because "
+        "memory ran out: look at the workers' own logs, then run the job again."
+    ),
+)
+_STOPPED = Outcome("stopped", "Somebody asked for its end, and its worker is gone.")
 
-async def sweep(database: Database, queue: Queue) -> int:
+
+async def sweep(database: Database, queue: Queue, now: datetime) -> int:
     """Queue again whatever dead workers left; returns how many runs that were."""
+    async with database.transaction() as connection:
+        lost = await repository.lost(connection, DEAD_AFTER_SECONDS, _BATCH)
+        for run in lost:
+            await repository.remove_from_queue(connection, run["queue_id"])
+            if run["stop_requested_at"] is not None:
+                await repository.end_lost(connection, run["account_id"], run["id"], _STOPPED, now)
+            elif run["recoveries"] >= MOST_RECOVERIES:
+                await repository.end_lost(connection, run["account_id"], run["id"], _GIVEN_UP, now)
+            else:
+                await queue_again(
+                    connection,
+                    queue,
+                    life.RECOVER,
+                    run["account_id"],
+                    run["job_id"],
+                    run["id"],
+                    "Its worker gives no sign of life."
+                    if run["state"] == life.State.RUNNING
+                    else "The queue had lost it.",
+                    now,
+                    attempt=run["attempt"],
+                )
+        await repository.free_lanes(connection, EXECUTE, DEAD_AFTER_SECONDS)
     stalled = await queue.app.job_manager.get_stalled_jobs(
-        queue=QUEUE, seconds_since_heartbeat=DEAD_AFTER_SECONDS
+        queue=QUEUE, task_name=DROP, seconds_since_heartbeat=DEAD_AFTER_SECONDS
     )
-    found = 0
     for job in stalled:
         await queue.app.job_manager.retry_job(job)
-        found += 1
-    async with database.transaction() as connection:
-        lost = await repository.lost(connection, _BATCH)
-        for run in lost:
-            await carry(connection, queue, run["account_id"], run["job_id"], run["id"])
-    return found + len(lost)
+    return len(lost)
 
 
-async def keep_sweeping(database: Database, queue: Queue) -> None:
+async def keep_sweeping(database: Database, queue: Queue, clock: Clock) -> None:
     """Sweep until cancelled; while the database is away, try again."""
     while True:
         try:
-            if found := await sweep(database, queue):
+            if found := await sweep(database, queue, clock()):
                 log.warning("runs_recovered", runs=found)
         except (Unavailable, procrastinate.exceptions.ConnectorException) as error:
             log.warning("sweep_failed", reason=str(error))

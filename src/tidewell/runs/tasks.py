@@ -60,6 +60,8 @@ def caching_task(
         detect_deletes=params.delete_detection == "keys",
         max_rows=params.max_rows_per_run,
         rebuild_on_type_change=params.on_type_change == "rebuild",
+        retries=params.most_retries,
+        timeout_seconds=params.timeout_seconds,
         file_roots=tuple(str(root) for root in settings.file_roots()),
         egress=settings.egress_allow,
     )

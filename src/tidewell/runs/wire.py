@@ -36,6 +36,20 @@ def run_to_wire(row: Mapping[str, Any], now: datetime) -> dict[str, Any]:
         "bytesCopied": row["bytes_copied"],
         "receipt": receipt,
         "error": error,
+        "state": row["state"],
+        "reason": row["reason"] or "",
+        "retryTime": to_wire(row["retry_at"]),
+    }
+
+
+def change_to_wire(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A change of a run's state (docs/run-life.md)."""
+    return {
+        "time": to_wire(row["at"]),
+        "from": row["from_state"] or "",
+        "to": row["to_state"],
+        "attempt": row["attempt"] or 0,
+        "reason": row["reason"] or "",
     }
 
 

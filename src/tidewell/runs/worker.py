@@ -5,19 +5,18 @@ from uuid import UUID
 
 import procrastinate.exceptions
 import structlog
+from procrastinate import JobContext
 
 from tidewell.clock import Clock
 from tidewell.connections.sealing import SealingBox
 from tidewell.runs.children import Children
 from tidewell.runs.cleaning import drop_deleted
-from tidewell.runs.execution import Execution
-from tidewell.runs.queue import DROP, EXECUTE, QUEUE, Queue
-from tidewell.runs.sweeper import HEARTBEAT_SECONDS
+from tidewell.runs.execution import BEAT_SECONDS, Execution
+from tidewell.runs.queue import QUEUE, Queue
 from tidewell.settings import Settings
 from tidewell.state.database import Database
 
 _POLL_SECONDS = 1.0
-_SHUTDOWN_GRACE_SECONDS = 5.0
 _RESTART_SECONDS = 1.0
 
 log = structlog.get_logger()
@@ -30,14 +29,16 @@ async def keep_working(
     children = Children(keep=settings.run_concurrency)
     execution = Execution(database, queue, sealing, children, settings, clock)
 
-    async def execute_run(run_id: str) -> None:
-        await execution.execute(UUID(run_id))
+    async def execute_run(context: JobContext, run_id: str) -> None:
+        if context.job.id is not None:
+            await execution.execute(UUID(run_id), context.job.id)
 
     async def drop_cached_table(job_id: str, sealed: str, cache_id: str) -> None:
         await drop_deleted(sealing, UUID(job_id), sealed, UUID(cache_id), settings.egress_allow)
 
-    queue.register(EXECUTE, execute_run)
-    queue.register(DROP, drop_cached_table, retry=True)
+    queue.register_runs(execute_run)
+    queue.register_drops(drop_cached_table)
+    beating = asyncio.create_task(execution.keep_beating(), name="signs of life")
     try:
         while True:
             try:
@@ -47,8 +48,8 @@ async def keep_working(
                     install_signal_handlers=False,
                     fetch_job_polling_interval=_POLL_SECONDS,
                     abort_job_polling_interval=_POLL_SECONDS,
-                    shutdown_graceful_timeout=_SHUTDOWN_GRACE_SECONDS,
-                    update_heartbeat_interval=HEARTBEAT_SECONDS,
+                    shutdown_graceful_timeout=settings.shutdown_grace,
+                    update_heartbeat_interval=BEAT_SECONDS,
                     delete_jobs="always",
                 )
             except procrastinate.exceptions.ConnectorException as error:
@@ -56,4 +57,5 @@ async def keep_working(
             # It ends by itself only when the state database went away: begin again.
             await asyncio.sleep(_RESTART_SECONDS)
     finally:
+        beating.cancel()
         await children.close()

@@ -1,8 +1,8 @@
 """Jobs and their runs (contract §4, §7), as the API answers them."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 
 from tidewell.api.answers.base import CONNECTION, JOB, RUN, Answer, Id, Time
 
@@ -54,6 +54,9 @@ _RUN: dict[str, Any] = {
     "bytesCopied": 1204,
     "receipt": {"mode": "full"},
     "error": None,
+    "state": "success",
+    "reason": "Its rows are committed.",
+    "retryTime": "0001-01-01T00:00:00Z",
 }
 
 
@@ -159,14 +162,41 @@ class RunRecord(Answer):
     """What was read and what stands in the cache, counted on both sides; null: none yet."""
     error: RunError | None
     """Why it failed; null: it did not."""
+    state: Literal["queued", "running", "retrying", "success", "failed", "stopped"]
+    """Where it stands exactly; `retrying` has the status `JOB_QUEUED`."""
+    reason: str
+    """Why it stands there."""
+    retry_time: Time
+    """When it is tried again."""
+
+
+class RunChange(Answer):
+    """A change of a run's state."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    time: Time
+    from_: Annotated[str, Field(alias="from")]
+    """The state before; empty: the run began with it."""
+    to: str
+    attempt: int
+    """The number of the attempt that was the newest then; 0: none yet."""
+    reason: str
+
+
+class RunWithChanges(RunRecord):
+    """A run, and how it came to where it stands."""
+
+    changes: list[RunChange]
+    """Every change of its state, in order."""
 
 
 class Run(Answer):
     """One run."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"run": _RUN}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"run": _RUN | {"changes": []}}]})
 
-    run: RunRecord
+    run: RunWithChanges
 
 
 class Runs(Answer):

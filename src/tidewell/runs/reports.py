@@ -1,0 +1,69 @@
+"""What an attempt tells while it works: progress and log lines, on their way to the database."""
+
+import asyncio
+
+import structlog
+
+from tidewell import clock
+from tidewell.errors import Unavailable
+from tidewell.jobs.params import DEFAULT_RETRIES
+from tidewell.runs import repository
+from tidewell.runs.messages import Backend, LogLine, Message, Progress
+from tidewell.runs.repository import Claim
+from tidewell.state.database import Database
+
+FLUSH_SECONDS = 0.5
+
+log = structlog.get_logger()
+
+
+class Reports:
+    """What a run's process says, written to the state database at most twice a second."""
+
+    def __init__(self, database: Database, claim: Claim) -> None:
+        self._database = database
+        self._claim = claim
+        self._lines: list[LogLine] = []
+        self._progress: Progress | None = None
+        self.retries = DEFAULT_RETRIES
+        """How often its run is tried again, once that is known."""
+        self.backend: int | None = None
+        """The server's process for this attempt on the cache, once it has one."""
+
+    def take(self, message: Message) -> None:
+        """Remember a message until the next flush."""
+        if isinstance(message, LogLine):
+            self._lines.append(message)
+        elif isinstance(message, Progress):
+            self._progress = message
+        elif isinstance(message, Backend):
+            self.backend = message.pid
+
+    def note(self, message: str) -> None:
+        """A line of the worker's own; every verbosity shows it."""
+        self.take(LogLine(clock.to_wire(clock.now()), 1, message))
+
+    async def keep_flushing(self) -> None:
+        """Write at intervals until cancelled; what cannot be written now is kept."""
+        while True:
+            await asyncio.sleep(FLUSH_SECONDS)
+            try:
+                await self.flush()
+            except Unavailable:
+                log.warning("report_delayed", run_id=str(self._claim.run_id))
+
+    async def flush(self) -> None:
+        """Write what has come since the last time."""
+        lines, progress = list(self._lines), self._progress
+        if not lines and progress is None:
+            return
+        async with self._database.transaction() as connection:
+            if lines:
+                await repository.insert_log(connection, self._claim, lines)
+            if progress is not None:
+                await repository.set_progress(
+                    connection, self._claim, progress.rows, progress.bytes
+                )
+        del self._lines[: len(lines)]
+        if self._progress is progress:
+            self._progress = None

@@ -1,0 +1,290 @@
+"""Runs walk through their life in a real state database, and every change is on record."""
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from tests.integration.runs.nodes import NOW, Node, node
+from tidewell.runs import life, repository
+from tidewell.runs.commands import queue_again, queue_run, stop_run
+from tidewell.runs.repository import Claim, Outcome
+from tidewell.runs.retention import forget
+from tidewell.runs.sweeper import MOST_RECOVERIES, sweep
+from tidewell.runs.ticker import mend, tick
+
+__all__ = ["node"]
+
+SUCCESS = Outcome("success", "Its rows are committed.")
+FAILED = Outcome("failed", "SOURCE_REFUSED", error_code="SOURCE_REFUSED", error_message="No.")
+STOPPED = Outcome("stopped", "Somebody asked for its end.")
+SILENCE = "UPDATE run SET beat_at = beat_at - interval '1 minute' WHERE id = %s"
+FETCHED = """
+UPDATE procrastinate_jobs SET status = 'doing' WHERE id = (SELECT queue_id FROM run WHERE id = %s)
+"""
+FETCHED_LONG_AGO = """
+UPDATE procrastinate_events SET at = at - interval '1 minute'
+ WHERE job_id = (SELECT queue_id FROM run WHERE id = %s)
+"""
+WITHOUT_CARRIER = (
+    "DELETE FROM procrastinate_jobs WHERE id = (SELECT queue_id FROM run WHERE id = %s)"
+)
+
+
+class Walk:
+    """One job's run, moved by hand."""
+
+    def __init__(self, node: Node, account_id: UUID, job_id: UUID) -> None:
+        self.node, self.account_id, self.job_id = node, account_id, job_id
+        self.now = NOW
+        self.run_id = UUID(int=0)
+
+    async def queue(self) -> UUID:
+        async with self.node.database.transaction() as connection:
+            self.run_id = await queue_run(
+                connection, self.node.queue, self.account_id, self.job_id, "request", self.now
+            )
+        return self.run_id
+
+    async def row(self) -> dict[str, Any]:
+        async with self.node.database.transaction() as connection:
+            return await repository.one(connection, self.account_id, self.run_id)
+
+    async def claim(self) -> Claim | None:
+        queue_id = (await self.row())["queue_id"]
+        async with self.node.database.transaction() as connection:
+            await connection.execute(FETCHED, (self.run_id,))
+            return await repository.claim(connection, self.run_id, queue_id, self.now)
+
+    async def claimed(self) -> Claim:
+        claim = await self.claim()
+        assert claim is not None
+        return claim
+
+    async def finish(self, claim: Claim, outcome: Outcome) -> bool:
+        async with self.node.database.transaction() as connection:
+            return await repository.finish(connection, claim, outcome, self.now)
+
+    async def retry(self, claim: Claim, seconds: float = 10) -> bool:
+        async with self.node.database.transaction() as connection:
+            at = self.now + timedelta(seconds=seconds)
+            return await repository.retry(connection, claim, at, "SOURCE_UNAVAILABLE", self.now)
+
+    async def stop(self) -> UUID | None:
+        async with self.node.database.transaction() as connection:
+            return await stop_run(connection, self.account_id, self.job_id, self.now)
+
+    async def execute(self, statement: Any) -> None:
+        async with self.node.database.transaction() as connection:
+            await connection.execute(statement, (self.run_id,))
+
+    async def state(self) -> str:
+        return str((await self.row())["state"])
+
+    async def changes(self) -> list[dict[str, Any]]:
+        async with self.node.database.transaction() as connection:
+            return await repository.changes(connection, self.account_id, self.run_id)
+
+    async def carriers(self) -> int:
+        """How many jobs of the queue carry the run."""
+        async with self.node.database.transaction() as connection:
+            cursor = await connection.execute(
+                "SELECT count(*) AS n FROM procrastinate_jobs WHERE args ->> 'run_id' = %s",
+                (str(self.run_id),),
+            )
+            row = await cursor.fetchone()
+        return int(row["n"]) if row else 0
+
+
+@pytest.fixture
+async def walk(node: Node) -> Walk:
+    """A job of an account, without a run yet."""
+    account_id = await node.account()
+    return Walk(node, account_id, (await node.jobs(account_id, 1, NOW + timedelta(days=1)))[0])
+
+
+async def ways(walk: Walk) -> list[tuple[str | None, str]]:
+    """The recorded changes; each has to be one of the table's."""
+    allowed = {
+        (source.value if source else None, one.target.value)
+        for one in life.TRANSITIONS
+        for source in (one.sources or (None,))
+    }
+    found = [(row["from_state"], row["to_state"]) for row in await walk.changes()]
+    assert set(found) <= allowed
+    assert all(row["reason"] and row["at"] for row in await walk.changes())
+    return found
+
+
+@pytest.mark.parametrize("outcome", [SUCCESS, FAILED, STOPPED], ids=lambda o: o.state)
+async def test_a_run_is_queued_runs_and_ends_once(walk: Walk, outcome: Outcome) -> None:
+    await walk.queue()
+    claim = await walk.claimed()
+    assert await walk.finish(claim, outcome)
+    assert not await walk.finish(claim, FAILED)
+    assert await ways(walk) == [(None, "queued"), ("queued", "running"), ("running", outcome.state)]
+
+
+async def test_a_run_is_claimed_once_and_only_by_what_carries_it(walk: Walk) -> None:
+    await walk.queue()
+    async with walk.node.database.transaction() as connection:
+        assert await repository.claim(connection, walk.run_id, -1, NOW) is None
+    await walk.claimed()
+    assert await walk.claim() is None
+
+
+async def test_a_retry_waits_for_its_time(walk: Walk) -> None:
+    await walk.queue()
+    assert await walk.retry(await walk.claimed(), 10)
+    database, queue = walk.node.database, walk.node.queue
+    assert await tick(database, queue, NOW + timedelta(seconds=9)) == 0
+    assert await walk.state() == "retrying"
+    assert await tick(database, queue, NOW + timedelta(seconds=10)) == 1
+    again = await walk.claimed()
+    assert (again.attempts, again.failures) == (2, 1)
+    assert await walk.finish(again, SUCCESS)
+    assert await ways(walk) == [
+        *[(None, "queued"), ("queued", "running"), ("running", "retrying")],
+        *[("retrying", "queued"), ("queued", "running"), ("running", "success")],
+    ]
+
+
+@pytest.mark.parametrize("waits", ["queued", "fetched", "retrying"])
+async def test_a_stop_ends_a_run_that_waits_at_once(walk: Walk, waits: str) -> None:
+    await walk.queue()
+    if waits == "fetched":
+        await walk.execute(FETCHED)
+    if waits == "retrying":
+        assert await walk.retry(await walk.claimed())
+    assert await walk.stop() == walk.run_id
+    assert await walk.state() == "stopped"
+    assert await walk.claim() is None
+    assert await walk.stop() is None
+    await ways(walk)
+
+
+async def test_a_run_that_was_asked_to_end_is_not_tried_again(walk: Walk) -> None:
+    await walk.queue()
+    claim = await walk.claimed()
+    await walk.stop()
+    assert not await walk.retry(claim)
+    assert await walk.finish(claim, STOPPED)
+
+
+async def test_while_one_is_active_a_run_is_that_one(walk: Walk) -> None:
+    first = await walk.queue()
+    assert await walk.queue() == first
+    claim = await walk.claimed()
+    assert await walk.queue() == first
+    await walk.retry(claim)
+    assert await walk.queue() == first
+
+
+async def test_a_silent_worker_loses_its_run_and_cannot_end_it(walk: Walk) -> None:
+    await walk.queue()
+    old = await walk.claimed()
+    assert await sweep(walk.node.database, walk.node.queue, NOW) == 0
+    await walk.execute(SILENCE)
+    assert await sweep(walk.node.database, walk.node.queue, NOW) == 1
+    assert (await walk.state(), await walk.carriers()) == ("queued", 1)
+    assert not await walk.finish(old, SUCCESS)
+    new = await walk.claimed()
+    assert new.attempt > old.attempt
+    assert not await walk.finish(old, SUCCESS)
+    async with walk.node.database.transaction() as connection:
+        assert await repository.beat(connection, [old]) == {}
+        assert await repository.beat(connection, [new]) == {new.run_id: False}
+    assert await walk.finish(new, SUCCESS)
+    await ways(walk)
+
+
+@pytest.mark.parametrize("loss", ["nothing carries it", "a worker fetched it and did not begin"])
+async def test_a_queued_run_that_is_lost_is_found(walk: Walk, loss: str) -> None:
+    await walk.queue()
+    if loss == "nothing carries it":
+        await walk.execute(WITHOUT_CARRIER)
+    else:
+        await walk.execute(FETCHED)
+        assert await sweep(walk.node.database, walk.node.queue, NOW) == 0
+        await walk.execute(FETCHED_LONG_AGO)
+    assert await sweep(walk.node.database, walk.node.queue, NOW) == 1
+    assert (await walk.state(), await walk.carriers()) == ("queued", 1)
+    await walk.claimed()
+
+
+async def test_a_stop_that_meets_a_dead_worker_ends_the_run(walk: Walk) -> None:
+    await walk.queue()
+    await walk.claimed()
+    await walk.stop()
+    await walk.execute(SILENCE)
+    await sweep(walk.node.database, walk.node.queue, NOW)
+    assert (await walk.state(), await walk.carriers()) == ("stopped", 0)
+
+
+async def test_what_kills_its_workers_again_and_again_is_given_up(walk: Walk) -> None:
+    await walk.queue()
+    for _ in range(MOST_RECOVERIES + 1):
+        await walk.claimed()
+        await walk.execute(SILENCE)
+        await sweep(walk.node.database, walk.node.queue, NOW)
+    assert (await walk.state(), (await walk.row())["error_code"]) == ("failed", "RUN_LOST")
+    await ways(walk)
+
+
+async def test_a_handed_back_run_goes_on_elsewhere(walk: Walk) -> None:
+    await walk.queue()
+    claim = await walk.claimed()
+    async with walk.node.database.transaction() as connection:
+        back = (walk.account_id, walk.job_id, walk.run_id, "Its worker ends.", NOW)
+        assert await queue_again(
+            connection, walk.node.queue, life.HAND_BACK, *back, attempt=claim.attempt
+        )
+    assert (await walk.claimed()).attempt > claim.attempt
+    assert await ways(walk) == [
+        *[(None, "queued"), ("queued", "running"), ("running", "queued"), ("queued", "running")],
+    ]
+
+
+async def test_a_lane_that_is_held_for_nothing_is_freed(walk: Walk) -> None:
+    await walk.queue()
+    claim = await walk.claimed()
+    await walk.finish(claim, SUCCESS)
+    await walk.execute(FETCHED_LONG_AGO)
+    await sweep(walk.node.database, walk.node.queue, NOW)
+    assert await walk.carriers() == 1  # its worker may be about to take it out itself
+    await walk.execute("UPDATE run SET changed_at = now() - interval '1 minute' WHERE id = %s")
+    await sweep(walk.node.database, walk.node.queue, NOW)
+    assert await walk.carriers() == 0
+
+
+async def test_old_history_goes_and_the_newest_run_stays(walk: Walk) -> None:
+    ids = []
+    for days in (200, 100, 99, 1):
+        walk.now = NOW - timedelta(days=days)
+        ids.append(await walk.queue())
+        await walk.finish(await walk.claimed(), SUCCESS)
+    await forget(walk.node.database, NOW)
+    async with walk.node.database.transaction() as connection:
+        kept = await repository.of_job(connection, walk.account_id, walk.job_id, None, 10)
+    assert [row["id"] for row in kept] == [ids[-1]]
+
+
+@pytest.mark.parametrize("wrong", [timedelta(days=365), -timedelta(days=365)])
+async def test_a_clock_that_jumped_puts_no_job_off(node: Node, wrong: timedelta) -> None:
+    account_id = await node.account()
+    (job_id,) = await node.jobs(account_id, 1, NOW - timedelta(days=400))
+    await tick(node.database, node.queue, NOW + wrong)
+    await mend(node.database, NOW)
+    await tick(node.database, node.queue, NOW)
+    assert await next_run(node, job_id) == NOW + timedelta(hours=1)
+    assert await mend(node.database, NOW) == 0
+
+
+async def next_run(node: Node, job_id: UUID) -> datetime:
+    async with node.database.transaction() as connection:
+        cursor = await connection.execute("SELECT next_run_at FROM job WHERE id = %s", (job_id,))
+        row = await cursor.fetchone()
+    assert row is not None
+    moment: datetime = row["next_run_at"]
+    return moment
