@@ -8,7 +8,11 @@
     │   ├── NotFound             404  no such object in this account
     │   ├── Conflict             409  the state forbids the call
     │   ├── PayloadTooLarge      413  the body is over the limit
-    │   └── TooManyRequests      429  this account calls too often (with the seconds to wait)
+    │   ├── TooManyRequests      429  this account calls too often (with the seconds to wait)
+    │   ├── QueryFailed          400  a query cannot be run (with the place in its text)
+    │   │   ├── QueryTimeout          it took longer than it may
+    │   │   └── ResultTooLarge        it has more rows than one answer may have
+    │   └── TooManyQueries       429  the account runs as many as it may
     ├── Unavailable              503  our own database is out of reach
     ├── SourceError                   reading the customer's source
     │   ├── SourceUnavailable         it does not answer, or says "later"         → try again
@@ -131,6 +135,31 @@ class TooManyRequests(RequestError):
         super().__init__(f"This account calls too often: wait {retry_after} s.")
         self.retry_after = retry_after
         """Seconds until a call is answered again."""
+
+
+class QueryFailed(RequestError):
+    """The query cannot be run."""
+
+    code = "QUERY_FAILED"
+
+
+class QueryTimeout(QueryFailed):
+    """The query took longer than its timeout; narrow it, or give it more seconds (at most 300)."""
+
+    code = "QUERY_TIMEOUT"
+
+
+class ResultTooLarge(QueryFailed):
+    """The result has more rows than one answer may have; narrow the query with WHERE or LIMIT."""
+
+    code = "RESULT_TOO_LARGE"
+
+
+class TooManyQueries(RequestError):
+    """This account runs as many queries at a time as it may; wait for one to end."""
+
+    code = "TOO_MANY_QUERIES"
+    status = 429
 
 
 class Unavailable(TidewellError):

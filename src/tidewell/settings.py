@@ -51,6 +51,20 @@ class Settings(BaseSettings):
             "go back to the queue."
         ),
     )
+    query_concurrency: int = Field(
+        default=8, ge=1, le=256, description="Queries that this process runs at a time."
+    )
+    query_account_concurrency: int = Field(
+        default=4, ge=1, le=256, description="Queries that one account may run at a time."
+    )
+    query_max_rows: int = Field(
+        default=10_000_000, ge=1, description="Rows that the answer to one query may have."
+    )
+    query_memory: str = Field(
+        default="1GB",
+        pattern=r"^[1-9][0-9]{0,5}(MB|GB)$",
+        description="Memory that one query may use before it goes to disk, as 512MB or 2GB.",
+    )
     files_root: str = Field(
         default="",
         description="Folders that the Files driver may read, separated by ':'; empty: none.",

@@ -35,6 +35,8 @@ class Action(Enum):
     KEY_ADDED = ("key.add", 1301, 4)
     KEY_REVOKED = ("key.revoke", 1302, 4)
     HOSTS_SET = ("account.hosts", 1303, 2)
+    PAT_CREATED = ("personalAccessToken.create", 1304, 4)
+    PAT_REVOKED = ("personalAccessToken.revoke", 1305, 4)
     LINK_MADE = ("formLink.create", 1401, 1)
 
 

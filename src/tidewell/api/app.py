@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 
 from tidewell import __version__
-from tidewell.api import accounts, connections, jobs, links
+from tidewell.api import accounts, connections, jobs, links, query, querylog
 from tidewell.api.answers.operation import Health, Readiness
 from tidewell.api.errors import handle_errors
 from tidewell.api.middleware import Around
@@ -18,6 +18,7 @@ from tidewell.api.services import Node, Services
 
 _TAGS = {
     "jobs": "What is copied and when, and each run of it.",
+    "query": "SQL over everything: the cache where it has a table, else the source.",
     "connections": "The cache, the sources, and links to the forms that customers fill in.",
     "accounts": "The vendor's customers, and the audit of what was written.",
     "operation": "For those who run the service.",
@@ -43,7 +44,7 @@ def create_app(services: Services) -> FastAPI:
     app.state.rate = RateLimit(services.settings.requests_per_minute)
     handle_errors(app)
     app.add_middleware(Around)
-    for part in (jobs, connections, links, accounts):
+    for part in (jobs, query, querylog, connections, links, accounts):
         app.include_router(part.router)
 
     @app.get("/healthz", operation_id="health", tags=["operation"], response_model=Health)

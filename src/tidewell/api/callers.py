@@ -1,15 +1,16 @@
 """Who calls: the token of a request, checked, as the dependency of every route that needs one."""
 
+from base64 import b64decode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import Depends, Request
-from fastapi.security import HTTPBearer
+from fastapi.security import HTTPBasic, HTTPBearer
 
 from tidewell import clock
-from tidewell.accounts import repository, tokens
+from tidewell.accounts import pats, repository, tokens
 from tidewell.accounts.audit import Author
 from tidewell.accounts.repository import PublicKey
 from tidewell.api.rate import RateLimit
@@ -47,8 +48,18 @@ class Account:
         return Author(self.parent_id, self.account_id, self.request_id)
 
 
-# Only for the OpenAPI document: the scheme itself would answer with its own error.
+@dataclass(frozen=True)
+class QueryUser:
+    """A call of the Query API; `credential` says in the log of queries whose token it was."""
+
+    account_id: UUID
+    connection_ids: frozenset[UUID] | None
+    credential: str
+
+
+# Only for the OpenAPI document: the schemes themselves would answer with errors of their own.
 _bearer = HTTPBearer(auto_error=False, bearerFormat="JWT", scheme_name="token")
+_basic = HTTPBasic(auto_error=False, scheme_name="personalAccessToken")
 
 
 async def _parent(request: Request, node: Node, _: Annotated[object, Depends(_bearer)]) -> Parent:
@@ -97,8 +108,38 @@ async def _whole_account(account: Annotated[Account, Depends(_account)]) -> Acco
     return account
 
 
+async def _query_user(
+    request: Request,
+    node: Node,
+    bearer: Annotated[object, Depends(_bearer)],
+    _: Annotated[object, Depends(_basic)],
+) -> QueryUser:
+    scheme, _, given = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "basic":
+        account = await _account(await _parent(request, node, bearer))
+        return QueryUser(account.account_id, account.connection_ids, "token")
+    user, token = _user_and_token(given)
+    async with node.database.transaction() as connection:
+        holder = await pats.holder(connection, user, token, clock.now())
+    limit: RateLimit = request.app.state.rate
+    limit.spend(holder.account_id)
+    return QueryUser(holder.account_id, None, f"personal access token {holder.name}".strip())
+
+
+def _user_and_token(given: str) -> tuple[str, str]:
+    """What HTTP Basic holds (RFC 7617 §2)."""
+    try:
+        user, separator, token = b64decode(given.strip(), validate=True).decode().partition(":")
+    except ValueError:
+        user, separator, token = "", "", ""
+    if not separator:
+        raise Unauthenticated("The Authorization header is no valid HTTP Basic.")
+    return user, token
+
+
 ParentCaller = Annotated[Parent, Depends(_parent)]
 AccountCaller = Annotated[Account, Depends(_account)]
 # For calls that reach beyond single connections: a narrowed token may not make them.
 WholeParentCaller = Annotated[Parent, Depends(_whole_parent)]
 WholeAccountCaller = Annotated[Account, Depends(_whole_account)]
+QueryCaller = Annotated[QueryUser, Depends(_query_user)]

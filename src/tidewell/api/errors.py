@@ -47,7 +47,10 @@ def invalid_fields(errors: Sequence[Mapping[str, Any]], prefix: str = "") -> Inv
     """What pydantic found, as one error that names each field by its path in the body."""
     details = []
     for error in errors:
-        path = [str(part) for part in error["loc"] if part not in ("body", "query", "path")]
+        parts = list(error["loc"])
+        if not prefix and parts and parts[0] in ("body", "query", "path"):
+            del parts[0]  # where the value came from; a field of that name may follow
+        path = [str(part) for part in parts]
         if error["type"] == "json_invalid":
             return InvalidRequest("The body is not JSON.")
         field = ".".join([prefix, *path] if prefix else path) or "body"

@@ -7,6 +7,7 @@ from fastapi import Depends, Request
 from tidewell import clock
 from tidewell.accounts.audit import Author
 from tidewell.connections.sealing import SealingBox
+from tidewell.query.processes import QueryProcesses
 from tidewell.runs.queue import Queue
 from tidewell.runs.removal import Removal
 from tidewell.settings import Settings
@@ -28,6 +29,9 @@ class Services(Protocol):
 
     @property
     def sealing(self) -> SealingBox: ...
+
+    @property
+    def queries(self) -> QueryProcesses: ...
 
     @property
     def environment(self) -> Environment: ...

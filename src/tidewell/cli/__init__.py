@@ -1,4 +1,4 @@
-"""The command line: `tidewell serve`, `worker`, `demo`, `account`, `subaccount`, `token`."""
+"""The command line: `tidewell serve`, `worker`, `demo`, `account`, `subaccount`, `pat`, `token`."""
 
 import sys
 

@@ -10,6 +10,7 @@ from tidewell import __version__, clock
 from tidewell.accounts import tokens
 from tidewell.cli.accounts import account_app, subaccount_app
 from tidewell.cli.doing import load_settings
+from tidewell.cli.pats import pat_app
 from tidewell.cli.secrets import secrets_app, signing_app
 from tidewell.settings import Settings
 
@@ -33,6 +34,7 @@ app = typer.Typer(
 )
 app.add_typer(account_app, name="account")
 app.add_typer(subaccount_app, name="subaccount")
+app.add_typer(pat_app, name="pat")
 app.add_typer(secrets_app, name="secrets")
 app.add_typer(signing_app, name="signing-key")
 

@@ -13,6 +13,7 @@ import structlog
 from tidewell import clock
 from tidewell.connections.sealing import SealingBox
 from tidewell.egress import EgressRules
+from tidewell.query.processes import QueryProcesses
 from tidewell.runs.queue import Queue
 from tidewell.runs.retention import keep_forgetting
 from tidewell.runs.sweeper import keep_sweeping
@@ -35,6 +36,7 @@ class Node:
     database: Database
     queue: Queue
     sealing: SealingBox
+    queries: QueryProcesses
 
     @property
     def environment(self) -> Environment:
@@ -53,9 +55,14 @@ async def open_node(settings: Settings, url: str) -> AsyncIterator[Node]:
     async with database:
         queue = Queue(database, settings.account_concurrency)
         await queue.open()
+        queries = QueryProcesses(
+            at_once=settings.query_concurrency,
+            for_one_account=settings.query_account_concurrency,
+        )
         try:
-            yield Node(settings, database, queue, sealing)
+            yield Node(settings, database, queue, sealing, queries)
         finally:
+            await queries.close()
             await queue.close()
 
 

@@ -1,0 +1,265 @@
+"""Run a whole statement in the customer's PostgreSQL, where all its tables are cached."""
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import orjson
+import psycopg
+import pyarrow as pa
+from sqlglot import exp
+from sqlglot.errors import ErrorLevel, UnsupportedError
+
+from tidewell.cache.address import CacheAddress, Connection, connect, explained
+from tidewell.cache.plan import Place
+from tidewell.errors import QueryFailed, QueryTimeout, Stopped
+from tidewell.query.binding import Bound, described
+from tidewell.query.places import failure
+from tidewell.query.result import Chunk, Result, ResultColumn, base64_of
+from tidewell.query.typing import is_a
+from tidewell.sources.protocol import Column
+from tidewell.state.statements import statements
+
+ROWS_AT_ONCE = 2000
+_SQL = statements("tidewell.query", "cached.sql")
+_CANCEL_SECONDS = 1.0
+_STATEMENT_FAULTS = ("22", "42", "0A", "21", "2F", "54")
+"""Classes of SQLSTATE that the statement or its values are to blame for."""
+
+_DECLARATION = re.compile(
+    r"(?P<base>[a-z ]+?)(?:\((?P<first>\d+)(?:,(?P<second>\d+))?\))?(?P<zone> with(?:out)? .*)?"
+)
+_PLAIN: dict[str, pa.DataType] = {
+    "boolean": pa.bool_(),
+    "smallint": pa.int16(),
+    "integer": pa.int32(),
+    "bigint": pa.int64(),
+    "real": pa.float32(),
+    "double precision": pa.float64(),
+    "date": pa.date32(),
+    "time": pa.time64("us"),
+    "timestamp without time zone": pa.timestamp("us"),
+    "timestamp with time zone": pa.timestamp("us", "UTC"),
+    "uuid": pa.uuid(),
+    "bytea": pa.binary(),
+    "jsonb": pa.json_(),
+    "json": pa.json_(),
+}
+_BY_NUMBER: dict[int, pa.DataType] = {
+    16: pa.bool_(),
+    17: pa.binary(),
+    20: pa.int64(),
+    21: pa.int16(),
+    23: pa.int32(),
+    700: pa.float32(),
+    701: pa.float64(),
+    1082: pa.date32(),
+    1083: pa.time64("us"),
+    1114: pa.timestamp("us"),
+    1184: pa.timestamp("us", "UTC"),
+    2950: pa.uuid(),
+}
+"""The Arrow types of PostgreSQL's own (pg_type.dat)."""
+_NUMERIC = 1700
+_JSON = (114, 3802)
+_WIDEST, _WIDE_SCALE = 38, 16
+"""A computed numeric tells no precision; this holds 22 digits before the point."""
+
+
+def arrow_type(declared: str) -> tuple[pa.DataType, int | None]:
+    """The Arrow type and the length in characters of a type as `format_type` writes it."""
+    match = _DECLARATION.fullmatch(declared)
+    if match is None:
+        return pa.string(), None
+    base = match["base"] + (match["zone"] or "") if match["base"] == "timestamp" else match["base"]
+    if base == "time":
+        return pa.time64("us"), None
+    if base == "numeric":
+        return _decimal(match["first"], match["second"]), None
+    if base in ("character varying", "character"):
+        return pa.string(), int(match["first"]) if match["first"] else None
+    return _PLAIN.get(base, pa.string()), None
+
+
+class CacheSession:
+    """A session on a customer's cache that reads only. Not shared between threads but `cancel`."""
+
+    def __init__(self, address: CacheAddress, timeout_seconds: float) -> None:
+        self._address = address
+        self._timeout = timeout_seconds
+        self._opened: Connection | None = None
+        self._cancelled = False
+
+    def columns(self, place: Place) -> tuple[Column, ...]:
+        """The columns of a cached table, in the order in which its job loads them."""
+        at = {"schema": place.schema, "table": place.table}
+        with self._errors():
+            rows = self._connection.execute(_SQL["columns"], at).fetchall()
+            loaded = self._connection.execute(_SQL["loaded"], at).fetchone()
+        if not rows:
+            raise QueryFailed(
+                f"The cached table {place.schema}.{place.table} is not in the cache any more: run "
+                "its job again."
+            )
+        found = {}
+        for name, declared, nullable, key in rows:
+            kind, length = arrow_type(declared)
+            found[name] = Column(name, kind, nullable, length, key)
+        order = [name for name in (loaded[0] or () if loaded else ()) if name in found]
+        return tuple(found[name] for name in order or found)
+
+    def run(
+        self, bound: Bound, values: Sequence[Any], *, schema_only: bool, explain: bool = False
+    ) -> Result:
+        """Run a statement over cached tables; rows come as they are taken."""
+        text = statement_of(bound, schema_only=schema_only)
+        if explain:
+            text = _SQL["explain"].replace("{statement}", text)
+        chunks = self._rows(text, values)
+        columns = next(chunks)
+        outputs = bound.outputs
+        return Result(
+            tuple(
+                ResultColumn(output, kind) for output, kind in zip(outputs, columns, strict=True)
+            ),
+            chunks,
+        )
+
+    def plan(self, bound: Bound, values: Sequence[Any]) -> list[str]:
+        """PostgreSQL's own plan of a statement, a line each."""
+        text = _SQL["explain"].replace("{statement}", statement_of(bound, schema_only=False))
+        with self._errors(), psycopg.RawCursor(self._connection) as cursor:
+            return [row[0] for row in cursor.execute(text.encode(), values).fetchall()]
+
+    def cancel(self) -> None:
+        """End a running statement, from another thread; it then raises Stopped."""
+        self._cancelled = True
+        if self._opened is not None:
+            with suppress(psycopg.Error, OSError):
+                self._opened.cancel_safe(timeout=_CANCEL_SECONDS)
+
+    def close(self) -> None:
+        """Close the session."""
+        if self._opened is not None:
+            self._opened.close()
+
+    @property
+    def _connection(self) -> Connection:
+        if self._opened is None:
+            self._opened = connect(self._address, "tidewell query")
+            self._opened.autocommit = True
+            self._opened.execute(_SQL["read_only"])
+            milliseconds = str(int(self._timeout * 1000))
+            self._opened.execute(_SQL["bound"], {"milliseconds": milliseconds})
+        return self._opened
+
+    def _rows(self, text: str, values: Sequence[Any]) -> Iterator[Any]:
+        """First the types of the columns, then chunks of rows."""
+        with self._errors(), psycopg.RawCursor(self._connection) as cursor:
+            rows = cursor.stream(text.encode(), values, binary=True, size=ROWS_AT_ONCE)
+            chunk = [row for row in [next(rows, None)] if row is not None]
+            described = cursor.description or []
+            yield [_type(one) for one in described]
+            convert = conversions(described)
+            for row in rows:
+                chunk.append(row)
+                if len(chunk) >= ROWS_AT_ONCE:
+                    yield convert(chunk)
+                    chunk = []
+            if chunk:
+                yield convert(chunk)
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except psycopg.DataError as error:
+            raise _blamed(error) from error
+        except psycopg.Error as error:
+            if self._cancelled:
+                raise Stopped from error
+            if error.sqlstate == "57014":
+                raise QueryTimeout from error
+            if (error.sqlstate or "").startswith(_STATEMENT_FAULTS) and error.sqlstate != "42501":
+                raise _blamed(error) from error
+            raise explained(error, self._address) from error
+
+
+def statement_of(bound: Bound, *, schema_only: bool) -> str:
+    """The statement as PostgreSQL runs it, over the places of its tables."""
+    places = {use.key: use.named.copy.place for use in bound.uses if use.named.copy}
+
+    def put(node: exp.Expr) -> exp.Expr:
+        if isinstance(node, exp.Table) and node.name in places:
+            place = places[node.name]
+            node.set("this", exp.to_identifier(place.table, quoted=True))
+            node.set("db", exp.to_identifier(place.schema, quoted=True))
+        elif isinstance(node, exp.Round | exp.Trunc) and node.args.get("decimals"):
+            return _with_digits(node)
+        return node
+
+    query = bound.query.copy().transform(put)
+    if schema_only:
+        query = described(query)
+    try:
+        return query.sql(dialect="postgres", comments=False, unsupported_level=ErrorLevel.IMMEDIATE)
+    except UnsupportedError as error:
+        raise failure(str(error).rstrip(".")) from error
+
+
+def _with_digits(node: exp.Round | exp.Trunc) -> exp.Expr:
+    """PostgreSQL rounds numerics only to digits after the point."""
+    floats = {exp.DataType.Type.DOUBLE, exp.DataType.Type.FLOAT}
+    was_float = is_a(node.this, floats)
+    if is_a(node.this, {exp.DataType.Type.DECIMAL}):
+        return node
+    node.set("this", exp.cast(node.this, "decimal"))
+    return exp.cast(node, "double") if was_float else node
+
+
+def _decimal(precision: Any, scale: Any) -> pa.DataType:
+    if precision is None or int(precision) > _WIDEST:
+        return pa.decimal128(_WIDEST, _WIDE_SCALE)
+    return pa.decimal128(int(precision), int(scale or 0))
+
+
+def _type(described: psycopg.Column) -> pa.DataType:
+    if described.type_code == _NUMERIC:
+        return _decimal(described.precision, described.scale)
+    if described.type_code in _JSON:
+        return pa.json_()
+    return _BY_NUMBER.get(described.type_code, pa.string())
+
+
+def conversions(described: Sequence[psycopg.Column]) -> Any:
+    """What turns rows of psycopg's values into ours; most results need nothing."""
+    texts = [
+        position
+        for position, one in enumerate(described)
+        if _type(one) == pa.string() and one.type_code not in (19, 25, 1042, 1043)
+    ]
+    documents = [position for position, one in enumerate(described) if one.type_code in _JSON]
+
+    def convert(chunk: list[Any]) -> Chunk:
+        if not texts and not documents:
+            return chunk
+        rows = [list(row) for row in chunk]
+        for row in rows:
+            for position in texts:
+                row[position] = None if row[position] is None else _text(row[position])
+            for position in documents:
+                if row[position] is not None:
+                    row[position] = orjson.dumps(row[position]).decode()
+        return rows
+
+    return convert
+
+
+def _text(value: Any) -> str:
+    return base64_of(value) if isinstance(value, bytes) else str(value)
+
+
+def _blamed(error: psycopg.Error) -> QueryFailed:
+    said = " ".join((error.diag.message_primary or str(error)).split())[:300]
+    return failure(said.rstrip("."))

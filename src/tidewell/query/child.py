@@ -1,0 +1,243 @@
+"""The process that runs queries, one after another: `python -m tidewell.query.child`.
+
+A query has a process to itself while it runs, so that a heavy one cannot slow or end the API:
+the process is interrupted when its time is over, and killed where that does not help. When the
+API is gone, its input ends, and the process with it.
+"""
+
+import gc
+import os
+import sys
+import tempfile
+import threading
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any, cast
+from uuid import UUID
+
+import orjson
+import pyarrow as pa
+
+from tidewell.cache import CacheAddress
+from tidewell.cache.plan import Place
+from tidewell.connections import strings
+from tidewell.egress import EgressRules
+from tidewell.errors import QueryFailed, QueryTimeout, Stopped, TidewellError
+from tidewell.query import catalogue
+from tidewell.query.encoding import Encoder, Format
+from tidewell.query.engine import Answer, Engine, Limits
+from tidewell.query.messages import DATA, END, ERROR, HEAD, QueryTask, write_frame
+from tidewell.query.naming import Connected, Copy
+from tidewell.query.parameters import read_parameters
+from tidewell.sources import registry
+from tidewell.sources.protocol import Environment, Source
+
+_HELD_BACK = 1 << 20
+"""Bytes of an answer that are kept until it is sure that no error comes with them."""
+_GRACE_SECONDS = 2.0
+_STREAM_SECONDS = 600.0
+"""How long an answer that has begun may take to be sent."""
+_FIRST_TO_GO = "500"
+
+
+class Process:
+    """The two ends of the conversation with the API, and the query that is running."""
+
+    def __init__(self, commands: int, answers: int) -> None:
+        self._commands = os.fdopen(commands, "rb")
+        self._answers = os.fdopen(answers, "wb", buffering=1 << 18)
+        self._tasks: SimpleQueue[QueryTask | None] = SimpleQueue()
+        self._engine: Engine | None = None
+        self._lock = threading.Lock()
+        self._late = False
+
+    def serve(self) -> None:
+        """Run tasks until the API is gone."""
+        threading.Thread(target=self._listen, daemon=True).start()
+        while (task := self._tasks.get()) is not None:
+            self._execute(task)
+            self._answers.flush()
+            gc.collect()
+            pa.default_memory_pool().release_unused()
+
+    def _execute(self, task: QueryTask) -> None:
+        self._late = False
+        watch = threading.Timer(task.seconds, self._end_late)
+        watch.daemon = True
+        watch.start()
+        with tempfile.TemporaryDirectory(prefix="tidewell-query-") as spill:
+            engine = _engine(task, spill)
+            with self._lock:
+                self._engine = engine
+            try:
+                self._answer(task, engine, watch)
+            except TidewellError as error:
+                self._fail(QueryTimeout() if self._late else error)
+            except RecursionError:
+                self._fail(QueryFailed("The query cannot be run: it is nested too deeply."))
+            except Exception as error:  # noqa: BLE001 - the last line of defence: it must answer
+                sys.stderr.write(traceback.format_exc())
+                self._fail(
+                    QueryTimeout()
+                    if self._late
+                    else TidewellError(f"A query ended by {type(error).__name__}.")
+                )
+            finally:
+                watch.cancel()
+                with self._lock:
+                    self._engine = None
+                engine.close()
+
+    def _answer(self, task: QueryTask, engine: Engine, watch: threading.Timer) -> None:
+        """Send the answer; its first part waits until it is sure that it is one."""
+        encoder = Encoder(task.most_rows)
+        head: dict[str, Any] = {}
+        held: list[bytes] = []
+        size, begun = 0, False
+        for piece in _pieces(task, engine, encoder, head):
+            if begun:
+                self._send(DATA, piece)
+                continue
+            held.append(piece)
+            size += len(piece)
+            if size >= _HELD_BACK:
+                begun = True
+                watch.cancel()
+                late = threading.Timer(_STREAM_SECONDS, self._end_late)
+                late.daemon = True
+                late.start()
+                self._send(HEAD, orjson.dumps(head))
+                self._send(DATA, b"".join(held))
+        if not begun:
+            self._send(HEAD, orjson.dumps(head))
+            self._send(DATA, b"".join(held))
+        self._send(END, orjson.dumps({"rows": encoder.rows}))
+
+    def _fail(self, error: TidewellError) -> None:
+        details = [{"field": one.field, "message": one.message} for one in error.details]
+        with suppress(Stopped):
+            self._send(
+                ERROR,
+                orjson.dumps(
+                    {
+                        "code": error.code,
+                        "status": error.status,
+                        "message": error.message,
+                        "details": details,
+                    }
+                ),
+            )
+
+    def _listen(self) -> None:
+        for line in self._commands:
+            command = orjson.loads(line)
+            if command["kind"] == "run":
+                self._tasks.put(QueryTask.from_message(command["task"]))
+            else:
+                self._cancel()
+        threading.Timer(_GRACE_SECONDS, os._exit, (1,)).start()
+        self._cancel()
+        self._tasks.put(None)
+
+    def _end_late(self) -> None:
+        self._late = True
+        self._cancel()
+
+    def _cancel(self) -> None:
+        with self._lock:
+            if self._engine is not None:
+                self._engine.cancel()
+
+    def _send(self, kind: bytes, content: bytes) -> None:
+        try:
+            write_frame(self._answers, kind, content)
+            self._answers.flush()
+        except BrokenPipeError:
+            raise Stopped from None
+
+
+def _pieces(
+    task: QueryTask, engine: Engine, encoder: Encoder, head: dict[str, Any]
+) -> Iterator[bytes]:
+    """The answer to a task in pieces; `head` is filled before the first one."""
+    if task.kind == "catalogue":
+        wanted = catalogue.Filter(**{**task.wanted, "types": tuple(task.wanted.get("types", ()))})
+        subject = cast(catalogue.Subject, task.subject)
+        yield from encoder.encode(catalogue.look(subject, engine.connections, wanted), "json")
+        return
+    if task.kind == "describe":
+        head["description"] = engine.describe(task.text)
+        return
+    several = len(task.parameters) > 1
+    if several:
+        yield b'{"results":['
+    for number, given in enumerate(task.parameters):
+        answer = engine.run(task.text, read_parameters(given), schema_only=task.schema_only)
+        head.update(_head(answer, head))
+        if several:
+            yield b"," if number else b""
+            yield from encoder.json(answer.result)
+        else:
+            yield from encoder.encode(answer.result, cast(Format, task.format))
+    if several:
+        yield b"]}"
+
+
+def _head(answer: Answer, before: Mapping[str, Any]) -> dict[str, Any]:
+    times = [one for one in (answer.refreshed_at, before.get("refreshed_at")) if one]
+    return {"drivers": answer.drivers, "refreshed_at": min(times, default=None)}
+
+
+def _engine(task: QueryTask, spill: str) -> Engine:
+    environment = Environment(
+        file_roots=tuple(Path(root) for root in task.file_roots),
+        egress=EgressRules.parse(task.egress),
+    )
+    return Engine(
+        [_connected(one, environment) for one in task.connections],
+        [_copy(one) for one in task.copies],
+        CacheAddress(**task.cache) if task.cache else None,
+        Limits(task.seconds, task.memory, spill=spill),
+        default_catalog=task.default_catalog,
+        default_schema=task.default_schema,
+    )
+
+
+def _connected(values: Mapping[str, Any], environment: Environment) -> Connected:
+    def opened() -> Source:
+        driver = registry.driver(values["driver"])
+        return driver.open(strings.parse(values["text"], driver.keys), environment)
+
+    return Connected(UUID(values["id"]), values["name"], values["driver"], opened)
+
+
+def _copy(values: Mapping[str, Any]) -> Copy:
+    return Copy(
+        UUID(values["connection_id"]),
+        values["schema"],
+        values["table"],
+        Place(values["cache_schema"], values["cache_table"]),
+        datetime.fromisoformat(values["refreshed_at"]),
+    )
+
+
+def main() -> None:
+    """Take over the standard streams and serve."""
+    answers = os.dup(1)
+    os.dup2(2, 1)
+    commands = os.dup(0)
+    with open(os.devnull, "rb") as nothing:
+        os.dup2(nothing.fileno(), 0)
+    # Where memory runs out, a query goes before the service does.
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(_FIRST_TO_GO)
+    with suppress(Stopped):
+        Process(commands, answers).serve()
+
+
+if __name__ == "__main__":
+    main()

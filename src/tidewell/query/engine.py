@@ -1,0 +1,216 @@
+"""The router: a statement goes where its tables are.
+
+All cached: the whole statement to the customer's PostgreSQL. Otherwise to DuckDB, over readers of
+the sources and, for what is cached, of the cache.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+
+from tidewell.cache.address import CacheAddress
+from tidewell.errors import QueryFailed, Stopped
+from tidewell.query.binding import Bound, Output, Use, bind
+from tidewell.query.cached import CacheSession
+from tidewell.query.cachedreader import CachedTable
+from tidewell.query.live import LiveSession, SourceTable, Table, computable
+from tidewell.query.naming import Catalog, Connected, Copy, Named
+from tidewell.query.parameters import put_parameters
+from tidewell.query.pushdown import Pushed, pushed_down
+from tidewell.query.reading import Statement, read
+from tidewell.query.result import Result, ResultColumn, Row
+from tidewell.sources.protocol import Column, ReadRequest, Source
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one query may use. `memory` as DuckDB writes it; `spill` a folder for what is more."""
+
+    seconds: float = 60.0
+    memory: str = "1GB"
+    threads: int = 2
+    spill: str = ""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A result, and what is told beside it: which drivers took part, how old the oldest copy is."""
+
+    result: Result
+    drivers: tuple[str, ...]
+    refreshed_at: datetime | None
+    """When the oldest cached table that was used was refreshed; None: none was used."""
+
+
+class Engine:
+    """Runs statements of one account. Not shared between threads, except for `cancel`."""
+
+    def __init__(
+        self,
+        connections: Sequence[Connected],
+        copies: Sequence[Copy],
+        cache: CacheAddress | None,
+        limits: Limits,
+        *,
+        default_catalog: str = "",
+        default_schema: str = "",
+    ) -> None:
+        self._connections = {one.id: one for one in connections}
+        self._cache = cache
+        self._limits = limits
+        self._sessions: list[CacheSession | LiveSession] = []
+        self._sources: dict[Any, Source] = {}
+        self._cancelled = False
+        self._copies_known: dict[Copy, tuple[Column, ...]] = {}
+        self.connections = [self._opened_once(one) for one in connections]
+        self.catalog = Catalog(
+            self.connections,
+            copies if cache else [],
+            self._columns_of_copy,
+            default_catalog,
+            default_schema,
+        )
+
+    def bind(self, text: str) -> tuple[Statement, Bound]:
+        """Read a statement and find its tables and columns. Raises QueryFailed with the place."""
+        statement = read(text)
+        return statement, bind(statement.query, self.catalog)
+
+    def run(self, text: str, parameters: Mapping[str, Any], *, schema_only: bool = False) -> Answer:
+        """Run a statement. Raises QueryFailed, a SourceError, a CacheError or Stopped."""
+        statement, bound = self.bind(text)
+        if self._cancelled:
+            raise Stopped
+        pushed = pushed_down(bound, parameters)
+        values = put_parameters(bound.query, parameters)
+        cached = bool(bound.uses) and all(use.named.copy for use in bound.uses)
+        if statement.explain:
+            return self._answer(bound, self._explained(bound, pushed, values, cached=cached))
+        if cached:
+            result = self._cache_session().run(bound, values, schema_only=schema_only)
+        else:
+            session = LiveSession(
+                memory=self._limits.memory, threads=self._limits.threads, spill=self._limits.spill
+            )
+            self._sessions.append(session)
+            tables = {use.key: self._table(use, pushed[use.key]) for use in bound.uses}
+            result = session.run(bound, tables, values, schema_only=schema_only)
+        return self._answer(bound, result)
+
+    def describe(self, text: str) -> dict[str, Any]:
+        """What a statement is over: its connections, and the labels of its columns."""
+        _, bound = self.bind(text)
+        return {
+            "connections": sorted({str(use.named.connection_id) for use in bound.uses}),
+            "columns": [output.label for output in bound.outputs],
+        }
+
+    def cancel(self) -> None:
+        """End what runs, from another thread; it then raises Stopped."""
+        self._cancelled = True
+        for session in list(self._sessions):
+            session.cancel()
+        for source in list(self._sources.values()):
+            source.cancel()
+
+    def close(self) -> None:
+        """Close everything that was opened."""
+        for session in self._sessions:
+            session.close()
+        for source in self._sources.values():
+            source.close()
+
+    def _answer(self, bound: Bound, result: Result) -> Answer:
+        used = {use.named.connection_id for use in bound.uses}
+        drivers = {self._connections[one].driver for one in used}
+        times = [use.named.copy.refreshed_at for use in bound.uses if use.named.copy]
+        return Answer(result, tuple(sorted(drivers)), min(times, default=None))
+
+    def _table(self, use: Use, pushed: Pushed) -> Table:
+        columns = [one for one in use.named.columns if one.name in pushed.columns]
+        request = ReadRequest(
+            use.named.schema, use.named.table, pushed.columns, pushed.where, limit=pushed.limit
+        )
+        if use.named.copy is None:
+            opened = self._connections[use.named.connection_id]
+            return SourceTable(opened.open, request, columns)
+        if self._cache is None:
+            raise QueryFailed("The account has no cache connection any more.")
+        fields = [pa.field(one.name, computable(one.type)) for one in columns]
+        return CachedTable(
+            self._cache, use.named.copy.place, request, pa.schema(fields), self._limits.seconds
+        )
+
+    def _explained(
+        self,
+        bound: Bound,
+        pushed: Mapping[str, Pushed],
+        values: Sequence[Any],
+        *,
+        cached: bool,
+    ) -> Result:
+        """A row for each use of a table: where it is read, as of when, and what is pushed there."""
+        rows: list[Row] = []
+        for use in bound.uses:
+            part = pushed[use.key]
+            where = " AND ".join(f"{one.column} {one.operator} {one.value}" for one in part.where)
+            rows.append(
+                (
+                    use.named.full_name,
+                    _read_from(use.named),
+                    use.named.copy.refreshed_at if use.named.copy else None,
+                    ", ".join(part.columns),
+                    "the whole statement" if cached else where,
+                    None if cached else part.limit,
+                )
+            )
+        if cached:
+            rows += [
+                ("", "plan", None, "", line, None)
+                for line in self._cache_session().plan(bound, values)
+            ]
+        columns = (
+            ("TABLE", pa.string()),
+            ("READ_FROM", pa.string()),
+            ("REFRESHED_AT", pa.timestamp("us", "UTC")),
+            ("COLUMNS", pa.string()),
+            ("PUSHED_DOWN", pa.string()),
+            ("LIMIT", pa.int64()),
+        )
+        return Result(
+            tuple(ResultColumn(Output(label), kind) for label, kind in columns), iter([rows])
+        )
+
+    def _cache_session(self) -> CacheSession:
+        for session in self._sessions:
+            if isinstance(session, CacheSession):
+                return session
+        if self._cache is None:
+            raise QueryFailed("The account has no cache connection any more.")
+        opened = CacheSession(self._cache, self._limits.seconds)
+        self._sessions.append(opened)
+        return opened
+
+    def _columns_of_copy(self, copy: Copy) -> tuple[Column, ...]:
+        if copy not in self._copies_known:
+            self._copies_known[copy] = self._cache_session().columns(copy.place)
+        return self._copies_known[copy]
+
+    def _opened_once(self, one: Connected) -> Connected:
+        """A connection that is opened once for all questions about its tables."""
+
+        def opened() -> Source:
+            if one.id not in self._sources:
+                self._sources[one.id] = one.open()
+            return self._sources[one.id]
+
+        return Connected(one.id, one.name, one.driver, opened)
+
+
+def _read_from(named: Named) -> str:
+    if named.copy is None:
+        return "source"
+    return f"cache: {named.copy.place.schema}.{named.copy.place.table}"

@@ -1,0 +1,251 @@
+"""Run a statement in DuckDB, over readers that we hand it and nothing else.
+
+Each use of a table is a stream that starts a read of its own whenever DuckDB scans it, with the
+columns, comparisons and the limit that the statement lets us push down.
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from decimal import Decimal
+from typing import Any, Protocol
+
+import duckdb
+import pyarrow as pa
+from sqlglot import exp
+from sqlglot.errors import ErrorLevel, UnsupportedError
+
+from tidewell.errors import QueryFailed, SourceBroken, Stopped, TidewellError
+from tidewell.query.binding import Bound, described
+from tidewell.query.places import failure
+from tidewell.query.result import Chunk, Result, ResultColumn
+from tidewell.sources.protocol import Column, ReadRequest, Source
+from tidewell.sources.residual import apply_residual
+from tidewell.state.statements import statements
+
+ROWS_AT_ONCE = 8192
+_SQL = statements("tidewell.query", "live.sql")
+
+
+class Table(Protocol):
+    """A table that can be read again and again, with what is pushed down to it."""
+
+    @property
+    def schema(self) -> pa.Schema: ...
+
+    def read(self) -> Iterator[pa.RecordBatch]: ...
+
+    def cancel(self) -> None: ...
+
+
+class SourceTable:
+    """A table of a source. Every read opens the source anew: scans may run side by side."""
+
+    def __init__(
+        self, open_source: Callable[[], Source], request: ReadRequest, columns: Sequence[Column]
+    ) -> None:
+        self._open = open_source
+        self._request = request
+        self._columns = columns
+        self._reading: set[Source] = set()
+        self._cancelled = False
+
+    @property
+    def schema(self) -> pa.Schema:
+        """What DuckDB sees: the columns of the request, with types that it can compute with."""
+        return pa.schema([pa.field(one.name, computable(one.type)) for one in self._columns])
+
+    def read(self) -> Iterator[pa.RecordBatch]:
+        """The rows of the request."""
+        with self._open() as source:
+            self._reading.add(source)
+            try:
+                if self._cancelled:
+                    raise Stopped
+                reading = source.read(self._request)
+                for batch in reading.batches:
+                    yield self._fitted(apply_residual(batch, reading.residual))
+            finally:
+                self._reading.discard(source)
+
+    def cancel(self) -> None:
+        """End every read that is going on, from another thread."""
+        self._cancelled = True
+        for source in list(self._reading):
+            source.cancel()
+
+    def _fitted(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        schema = self.schema
+        arrays = []
+        for field in schema:
+            position = batch.schema.get_field_index(field.name)
+            if position < 0:
+                raise SourceBroken(f"The source gave no column {field.name}.")
+            arrays.append(_as_type(batch.column(position), field.type))
+        return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+class _Stream:
+    """What DuckDB scans: each time it asks for a stream, the table is read again."""
+
+    def __init__(self, table: Table, note: Callable[[TidewellError], None]) -> None:
+        self._table = table
+        self._note = note
+
+    def __arrow_c_schema__(self) -> Any:
+        return self._table.schema.__arrow_c_schema__()
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+        reader = pa.RecordBatchReader.from_batches(self._table.schema, self._batches())
+        return reader.__arrow_c_stream__(requested_schema)
+
+    def _batches(self) -> Iterator[pa.RecordBatch]:
+        try:
+            yield from self._table.read()
+        except TidewellError as error:
+            # Through the C interface only its text would arrive.
+            self._note(error)
+            raise
+
+
+class LiveSession:
+    """A DuckDB of one query: memory and threads bounded, shut off from files and networks."""
+
+    def __init__(self, *, memory: str, threads: int, spill: str) -> None:
+        self._duck = duckdb.connect(
+            config={
+                "memory_limit": memory,
+                "threads": threads,
+                "temp_directory": spill,
+                "max_temp_directory_size": "8GB",
+                "arrow_lossless_conversion": True,
+                "autoinstall_known_extensions": False,
+                "autoload_known_extensions": False,
+                "python_enable_replacements": False,
+            }
+        )
+        for name in ("utc", "shut", "lock"):
+            self._duck.execute(_SQL[name])
+        self._tables: list[Table] = []
+        self._errors: list[TidewellError] = []
+        self._cancelled = threading.Event()
+
+    def run(
+        self,
+        bound: Bound,
+        tables: Mapping[str, Table],
+        values: Sequence[Any],
+        *,
+        schema_only: bool,
+    ) -> Result:
+        """Run a statement over tables by the keys of their uses; rows come as they are taken."""
+        self._tables.extend(tables.values())
+        for key, table in tables.items():
+            self._duck.register(key, _Stream(table, self._errors.append))
+        text = statement_of(bound, schema_only=schema_only)
+        with self._told():
+            reader = self._duck.execute(text, list(values)).to_arrow_reader(ROWS_AT_ONCE)
+        return Result(
+            tuple(
+                ResultColumn(output, _told_type(field.type))
+                for output, field in zip(bound.outputs, reader.schema, strict=True)
+            ),
+            self._chunks(reader),
+        )
+
+    def cancel(self) -> None:
+        """End what runs, from another thread; it then raises Stopped."""
+        self._cancelled.set()
+        for table in self._tables:
+            table.cancel()
+        self._duck.interrupt()
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self._duck.close()
+
+    def _chunks(self, reader: pa.RecordBatchReader) -> Iterator[Chunk]:
+        with self._told():
+            for batch in reader:
+                if self._cancelled.is_set():
+                    raise Stopped
+                yield _told_batch(batch)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except (duckdb.Error, pa.ArrowException, OSError) as error:
+            if self._cancelled.is_set():
+                raise Stopped from error
+            if self._errors:
+                raise self._errors[0] from error
+            raise _blamed(error) from error
+
+
+def statement_of(bound: Bound, *, schema_only: bool) -> str:
+    """The statement as DuckDB runs it, over readers that are named by the keys of their uses."""
+
+    def put(node: exp.Expr) -> exp.Expr:
+        if isinstance(node, exp.Div) and node.meta.get("whole"):
+            return exp.IntDiv(this=node.this, expression=node.expression)
+        return node
+
+    query = bound.query.copy().transform(put)
+    if schema_only:
+        query = described(query)
+    try:
+        return query.sql(dialect="duckdb", comments=False, unsupported_level=ErrorLevel.IMMEDIATE)
+    except UnsupportedError as error:
+        raise failure(str(error).rstrip(".")) from error
+
+
+def computable(kind: pa.DataType) -> pa.DataType:
+    """The type that DuckDB computes with: numerics without a precision become doubles."""
+    if isinstance(kind, pa.OpaqueType):
+        return pa.float64() if kind.type_name == "numeric" else computable(kind.storage_type)
+    if isinstance(kind, pa.UuidType | pa.Bool8Type):
+        return kind
+    if isinstance(kind, pa.BaseExtensionType):
+        return computable(kind.storage_type)
+    if pa.types.is_decimal(kind) and kind.precision > 38:
+        return pa.float64()
+    return kind
+
+
+def _told_type(kind: pa.DataType) -> pa.DataType:
+    """The type that a result tells: DuckDB's sums of whole numbers are 128 bits wide."""
+    return pa.decimal128(38, 0) if _is_huge(kind) else kind
+
+
+def _told_batch(batch: pa.RecordBatch) -> pa.RecordBatch:
+    if not any(_is_huge(field.type) for field in batch.schema):
+        return batch
+    columns = [
+        pa.array([_whole(one) for one in column.storage.to_pylist()], pa.decimal128(38, 0))
+        if _is_huge(column.type)
+        else column
+        for column in batch.columns
+    ]
+    return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
+
+
+def _is_huge(kind: pa.DataType) -> bool:
+    return isinstance(kind, pa.OpaqueType) and kind.type_name in ("hugeint", "uhugeint")
+
+
+def _whole(value: bytes | None) -> Decimal | None:
+    return None if value is None else Decimal(int.from_bytes(value, "little", signed=True))
+
+
+def _as_type(column: pa.Array, kind: pa.DataType) -> pa.Array:
+    if column.type == kind:
+        return column
+    if isinstance(column.type, pa.BaseExtensionType):
+        column = column.storage
+    return column if column.type == kind else column.cast(kind)
+
+
+def _blamed(error: Exception) -> QueryFailed:
+    said = " ".join(str(error).split()).split(" LINE 1:", maxsplit=1)[0]
+    return failure(said[:300].rstrip("."))

@@ -1,0 +1,254 @@
+"""What of a statement a source can be asked for itself: columns, comparisons, a limit.
+
+Everything stays in the statement too, so what is pushed only has to keep every row that the
+statement needs; it need not be exact.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+import pyarrow as pa
+from sqlglot import exp
+from sqlglot.optimizer.scope import Scope, traverse_scope
+from sqlglot.optimizer.simplify import simplify
+
+from tidewell.query.binding import Bound
+from tidewell.query.dialect import Tidewell
+from tidewell.sources.protocol import Column, Comparison, Operator
+
+_OPERATORS: dict[type[exp.Expr], Operator] = {
+    exp.EQ: "=",
+    exp.NEQ: "<>",
+    exp.LT: "<",
+    exp.LTE: "<=",
+    exp.GT: ">",
+    exp.GTE: ">=",
+}
+_MIRRORED: dict[Operator, Operator] = {
+    "=": "=",
+    "<>": "<>",
+    "<": ">",
+    "<=": ">=",
+    ">": "<",
+    ">=": "<=",
+}
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """What one use of a table is read with. `limit`: this many rows are enough."""
+
+    columns: tuple[str, ...]
+    where: tuple[Comparison, ...] = ()
+    limit: int | None = None
+
+
+def pushed_down(bound: Bound, parameters: Mapping[str, Any]) -> dict[str, Pushed]:
+    """What each use of a table can be read with, by its key."""
+    found: dict[str, Pushed] = {}
+    uses = {use.key: use for use in bound.uses}
+    for scope in traverse_scope(bound.query):
+        for alias, source in scope.sources.items():
+            if not isinstance(source, exp.Table) or source.name not in uses:
+                continue
+            columns = {column.name: column for column in uses[source.name].named.columns}
+            asked = {column.name for column in scope.columns if column.table == alias}
+            where = tuple(
+                comparison
+                for condition in _conditions(scope, alias)
+                for comparison in _comparisons(condition, alias, columns, parameters)
+            )
+            found[source.name] = Pushed(
+                tuple(name for name in columns if name in asked) or _any_column(columns),
+                where,
+                _limit(scope, parameters),
+            )
+    return found
+
+
+def _any_column(columns: Mapping[str, Column]) -> tuple[str, ...]:
+    """A column to count rows by: a short one."""
+    numbers = [name for name, one in columns.items() if pa.types.is_primitive(one.type)]
+    return tuple((numbers or list(columns))[:1])
+
+
+def _conditions(scope: Scope, alias: str) -> Iterator[exp.Expr]:
+    """The parts of WHERE, and of the ON of joins, that every kept row of the table meets."""
+    select = scope.expression
+    where = select.args.get("where")
+    if where is not None:
+        yield from _and_parts(where.this)
+    joins: list[exp.Join] = select.args.get("joins") or []
+    outer = [join.side.upper() for join in joins]
+    for join in joins:
+        condition = join.args.get("on")
+        if condition is None:
+            continue
+        # A RIGHT or FULL join anywhere keeps rows that ON does not: only inner ones and, for the
+        # table on the right, LEFT joins narrow what is read.
+        if any(side in ("RIGHT", "FULL") for side in outer):
+            return
+        if join.side.upper() == "LEFT" and join.alias_or_name != alias:
+            continue
+        if not join.side and any(
+            side == "LEFT" and other.alias_or_name == alias
+            for side, other in zip(outer, joins, strict=True)
+        ):
+            continue
+        yield from _and_parts(condition)
+
+
+def _and_parts(condition: exp.Expr) -> Iterator[exp.Expr]:
+    condition = condition.unnest()
+    if isinstance(condition, exp.And):
+        yield from _and_parts(condition.this)
+        yield from _and_parts(condition.expression)
+    else:
+        yield condition
+
+
+def _comparisons(
+    condition: exp.Expr,
+    alias: str,
+    columns: Mapping[str, Column],
+    parameters: Mapping[str, Any],
+) -> Iterator[Comparison]:
+    if isinstance(condition, exp.Between) and not condition.args.get("symmetric"):
+        low, high = condition.args["low"], condition.args["high"]
+        made = _comparison(condition.this, ">=", low, alias, columns, parameters)
+        if made:
+            yield made
+        made = _comparison(condition.this, "<=", high, alias, columns, parameters)
+        if made:
+            yield made
+        return
+    operator = _OPERATORS.get(type(condition))
+    if operator is None:
+        return
+    one, other = condition.this, condition.expression
+    made = _comparison(one, operator, other, alias, columns, parameters) or _comparison(
+        other, _MIRRORED[operator], one, alias, columns, parameters
+    )
+    if made:
+        yield made
+
+
+def _comparison(
+    node: exp.Expr,
+    operator: Operator,
+    value: exp.Expr,
+    alias: str,
+    columns: Mapping[str, Column],
+    parameters: Mapping[str, Any],
+) -> Comparison | None:
+    node = node.unnest()
+    if not isinstance(node, exp.Column) or node.table != alias or node.name not in columns:
+        return None
+    text = _value(value, columns[node.name].type, operator, parameters)
+    return None if text is None else Comparison(node.name, operator, text)
+
+
+def _value(
+    node: exp.Expr, kind: pa.DataType, operator: Operator, parameters: Mapping[str, Any]
+) -> str | None:
+    """A constant as the text of a comparison; None where its meaning could differ there."""
+    constant = _constant(node, parameters)
+    if constant is None or isinstance(constant, bool):
+        return None
+    if pa.types.is_integer(kind):
+        return str(constant) if isinstance(constant, int) else None
+    if pa.types.is_decimal(kind):
+        return _decimal(constant, kind)
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        # Sources order and fold text by rules of their own: equality alone keeps enough rows.
+        return constant if isinstance(constant, str) and operator == "=" else None
+    if pa.types.is_date(kind):
+        moment = _moment(constant)
+        return (
+            None
+            if moment is None or moment.time().isoformat() != "00:00:00"
+            else (moment.date().isoformat())
+        )
+    if pa.types.is_timestamp(kind):
+        moment = _moment(constant)
+        return None if moment is None else moment.isoformat() + ("Z" if kind.tz else "")
+    return None
+
+
+def _decimal(constant: Any, kind: pa.DataType) -> str | None:
+    if isinstance(constant, str | datetime):
+        return None
+    text = f"{constant}"
+    whole, _, fraction = text.lstrip("-").partition(".")
+    fits = len(whole) <= kind.precision - kind.scale and len(fraction) <= kind.scale
+    return text if fits and "e" not in text.lower() else None
+
+
+def _constant(node: exp.Expr, parameters: Mapping[str, Any]) -> Any:
+    node = simplify(node.copy(), dialect=Tidewell).unnest()
+    if isinstance(node, exp.Cast):
+        inner = _constant(node.this, parameters)
+        return inner if _is_its_own_text(inner, node.to.this) else None
+    negative = isinstance(node, exp.Neg)
+    if negative:
+        node = node.this.unnest()
+    if isinstance(node, exp.Parameter):
+        value = parameters.get(node.name.lower())
+        return value
+    if not isinstance(node, exp.Literal):
+        return None
+    if node.is_string:
+        return None if negative else node.this
+    number = node.this if not negative else f"-{node.this}"
+    return int(number) if number.lstrip("-").isdigit() else _Number(number)
+
+
+def _is_its_own_text(inner: Any, to: exp.DType) -> bool:
+    """Whether a cast changes nothing of what the comparison's text says."""
+    moment = _moment(inner) if isinstance(inner, str) else None
+    if to is exp.DataType.Type.DATE:
+        return moment is not None and moment.time().isoformat() == "00:00:00"
+    return to is exp.DataType.Type.TIMESTAMP and moment is not None
+
+
+class _Number(str):
+    """A number with a fraction, as it is written."""
+
+    __slots__ = ()
+
+
+def _moment(constant: Any) -> datetime | None:
+    if isinstance(constant, datetime):
+        return constant.replace(tzinfo=None) if constant.utcoffset() is None else None
+    if isinstance(constant, date):
+        return datetime(constant.year, constant.month, constant.day)  # noqa: DTZ001 - no zone
+    if not isinstance(constant, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(constant.strip())
+    except ValueError:
+        return None
+    return moment if moment.tzinfo is None else None
+
+
+def _limit(scope: Scope, parameters: Mapping[str, Any]) -> int | None:
+    """How many rows of its only table a statement can need; None: perhaps all."""
+    select = scope.expression
+    if scope.parent is not None or not isinstance(select, exp.Select):
+        return None
+    stops = ("where", "joins", "group", "having", "order", "distinct", "qualify", "with_", "with")
+    if any(select.args.get(name) for name in stops) or len(scope.sources) != 1:
+        return None
+    if any(select.find_all(exp.AggFunc, exp.Window, exp.Subquery)):
+        return None
+    limit = select.args.get("limit")
+    if limit is None:
+        return None
+    count = _constant(limit.args.get("expression") or limit.args.get("count"), parameters)
+    offset = select.args.get("offset")
+    skipped = _constant(offset.expression, parameters) if offset else 0
+    if isinstance(count, int) and isinstance(skipped, int):
+        return max(count + skipped, 0)
+    return None
