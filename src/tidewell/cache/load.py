@@ -45,8 +45,13 @@ class Load:
         self._staging = sql.Identifier("pg_temp", _STAGING)
         self._plan = plan
         self._progress = progress
-        self._stream = CopyStream(plan.columns, plan.key, truncate_strings=plan.truncate_strings)
         self.columns = shape.loaded_columns(plan.columns)
+        self._stream = CopyStream(
+            plan.columns,
+            [column.name for column in self._listed],
+            plan.key,
+            truncate_strings=plan.truncate_strings,
+        )
         self.made_schema = False
         self._key = [self.columns[name].name for name in plan.key]
         self._time_column = (
@@ -83,6 +88,7 @@ class Load:
             strings_cut=sent.strings_cut,
             nul_bytes_replaced=sent.nul_bytes_replaced,
             bytes_copied=sent.bytes,
+            digest=self._stream.digest.read.text,
             notes=tuple(self._notes),
         )
 
@@ -149,7 +155,12 @@ class Load:
             keys=sql.Identifier(_KEYS),
             definitions=shape.definitions(columns, staged=True),
         )
-        stream = CopyStream(parts, self._plan.key, truncate_strings=self._plan.truncate_strings)
+        stream = CopyStream(
+            parts,
+            [column.name for column in columns],
+            self._plan.key,
+            truncate_strings=self._plan.truncate_strings,
+        )
         self._send("copy", staging, columns, stream, keys)
         self._statements.execute("analyze", table=staging)
         names = [column.name for column in columns]
@@ -234,7 +245,18 @@ class Load:
             raise CacheError(
                 f"The cache took {confirmed} of {counts.rows} rows; nothing was written."
             )
+        self._prove(table, stream)
         return confirmed
+
+    def _prove(self, table: sql.Identifier, stream: CopyStream) -> None:
+        """What stands in the table has to be what was read, value by value (receipt)."""
+        stands = stream.digest.of_table(self._connection, table)
+        if stands != stream.digest.read:
+            raise CacheError(
+                f"What stands in the cache after {stream.counts.rows} rows were read is not what "
+                f"was read (digest {stands.text}, not {stream.digest.read.text}); nothing was "
+                "written. Run the job again, and have the server's memory and disks checked."
+            )
 
     def _add_key(self) -> int:
         """The primary key of a new table; returns how many older rows of a key were dropped."""

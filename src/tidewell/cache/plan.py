@@ -93,6 +93,8 @@ class Receipt:
     strings_cut: int = 0
     nul_bytes_replaced: int = 0
     bytes_copied: int = 0
+    digest: str = ""
+    """Order-free digest of the rows that were read, equal to that of the rows that were staged."""
     watermark: str | None = None
     notes: tuple[str, ...] = field(default=())
 

@@ -19,6 +19,7 @@ import pgpq.schema
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tidewell.cache.digest import Digest
 from tidewell.cache.plan import CacheColumn
 from tidewell.cache.types import Held, Wire, held
 from tidewell.errors import ValueDoesNotFit
@@ -40,15 +41,26 @@ class Counts:
 
 
 class CopyStream:
-    """Encodes the batches of one load; `counts` tells how far it has come."""
+    """Encodes the batches of one load into columns of these names in the staging table.
+
+    `counts` tells how far it has come, `digest` what the rows were.
+    """
 
     def __init__(
-        self, columns: Sequence[CacheColumn], key: Sequence[str], *, truncate_strings: bool
+        self,
+        columns: Sequence[CacheColumn],
+        names: Sequence[str],
+        key: Sequence[str],
+        *,
+        truncate_strings: bool,
     ) -> None:
         self._columns = [(column, held(column)) for column in columns]
         self._key = tuple(key)
         self._truncate = truncate_strings
         self.counts = Counts()
+        self.digest = Digest(
+            [(name, one) for name, (_, one) in zip(names, self._columns, strict=True)]
+        )
         fields = [
             pa.field(str(position), one.arrow) for position, (_, one) in enumerate(self._columns)
         ]
@@ -76,6 +88,7 @@ class CopyStream:
         ]
         fitted = pa.RecordBatch.from_arrays(arrays, schema=self._schema)
         data: bytes = self._encoder.write_batch(fitted)
+        self.digest.see(fitted)
         self.counts.rows += batch.num_rows
         self.counts.bytes += len(data)
         return data
