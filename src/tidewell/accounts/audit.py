@@ -37,6 +37,9 @@ class Action(Enum):
     HOSTS_SET = ("account.hosts", 1303, 2)
     PAT_CREATED = ("personalAccessToken.create", 1304, 4)
     PAT_REVOKED = ("personalAccessToken.revoke", 1305, 4)
+    WEBHOOK_CREATED = ("webhook.create", 1501, 5)
+    WEBHOOK_UPDATED = ("webhook.update", 1502, 5)
+    WEBHOOK_DELETED = ("webhook.delete", 1503, 5)
     LINK_MADE = ("formLink.create", 1401, 1)
 
 

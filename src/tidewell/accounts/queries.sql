@@ -105,3 +105,11 @@ SELECT id, external_id, name, created_at
 -- name: delete_account
 -- With everything that belongs to it.
 DELETE FROM account WHERE id = %(account_id)s AND parent_id = %(parent_id)s;
+
+-- name: some_accounts
+-- across accounts: an operator's own command finds out which one it is for.
+-- The account of an id, or any few where none is given.
+SELECT id, parent_id
+  FROM account
+ WHERE %(id)s::uuid IS NULL OR id = %(id)s
+ LIMIT %(limit)s;

@@ -221,3 +221,11 @@ async def is_account_of(connection: Connection, account_id: UUID, parent_id: UUI
 
 def _taken(external_id: str | None) -> Conflict:
     return Conflict(f"A sub-account with the external id {external_id} exists already.")
+
+
+async def some_accounts(
+    connection: Connection, account_id: UUID | None, limit: int
+) -> list[dict[str, Any]]:
+    """The account of an id, or any few, with their parents: for an operator's own command."""
+    cursor = await connection.execute(_SQL["some_accounts"], {"id": account_id, "limit": limit})
+    return await cursor.fetchall()

@@ -7,9 +7,10 @@ from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 
 from tidewell import __version__
-from tidewell.api import accounts, connections, jobs, links, query, querylog
+from tidewell.api import accounts, connections, jobs, links, metrics, query, querylog, webhooks
 from tidewell.api.answers.operation import Health, Readiness
 from tidewell.api.errors import handle_errors
+from tidewell.api.metrics import StateGauges
 from tidewell.api.middleware import Around
 from tidewell.api.openapi import DescribedAPI
 from tidewell.api.rate import RateLimit
@@ -21,6 +22,7 @@ _TAGS = {
     "query": "SQL over everything: the cache where it has a table, else the source.",
     "connections": "The cache, the sources, and links to the forms that customers fill in.",
     "accounts": "The vendor's customers, and the audit of what was written.",
+    "webhooks": "Events, told to an address of the customer's.",
     "operation": "For those who run the service.",
 }
 
@@ -44,7 +46,8 @@ def create_app(services: Services) -> FastAPI:
     app.state.rate = RateLimit(services.settings.requests_per_minute)
     handle_errors(app)
     app.add_middleware(Around)
-    for part in (jobs, query, querylog, connections, links, accounts):
+    app.state.gauges = StateGauges()
+    for part in (jobs, query, querylog, connections, links, accounts, metrics, webhooks):
         app.include_router(part.router)
 
     @app.get("/healthz", operation_id="health", tags=["operation"], response_model=Health)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Depends, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.security import HTTPBasic, HTTPBearer
 
 from tidewell import clock
@@ -143,3 +143,16 @@ AccountCaller = Annotated[Account, Depends(_account)]
 WholeParentCaller = Annotated[Parent, Depends(_whole_parent)]
 WholeAccountCaller = Annotated[Account, Depends(_whole_account)]
 QueryCaller = Annotated[QueryUser, Depends(_query_user)]
+
+
+def act_for(app: FastAPI, parent_id: UUID, account_id: UUID) -> None:
+    """Let every call of an application be one of this sub-account, without a token.
+
+    For the operator's own command line, whose application no network reaches.
+    """
+
+    def operator(request: Request) -> Parent:
+        return Parent(parent_id, account_id, None, request.state.request_id)
+
+    app.dependency_overrides[_parent] = operator
+    app.dependency_overrides[_query_user] = lambda: QueryUser(account_id, None, "command line")

@@ -52,7 +52,7 @@ class Alteration:
         columns: dict[str, LoadedColumn],
         job_id: UUID,
         statements: TableStatements,
-        notes: list[str],
+        changes: list[str],
     ) -> None:
         self._connection = connection
         self._place = place
@@ -60,7 +60,7 @@ class Alteration:
         self._columns = columns
         self._job_id = job_id
         self._execute = statements.execute
-        self._notes = notes
+        self._changes = changes
         self._key = [columns[name].name for name in plan.key]
 
     def adapt(self) -> tuple[shape.Standing, set[str]]:
@@ -79,11 +79,11 @@ class Alteration:
                 column=sql.Identifier(column.name),
                 type=shape.declared(column.declared),
             )
-            self._notes.append(f"New column {column.name} ({column.declared}).")
+            self._changes.append(f"New column {column.name} ({column.declared}).")
         self.comment_columns(found.new)
         for name, now, wanted in found.widened:
             self._retype("change_type", TypeChange(name, now, wanted))
-            self._notes.append(f"The column {name} was widened from {now} to {wanted}.")
+            self._changes.append(f"The column {name} was widened from {now} to {wanted}.")
         if found.changed and not self._plan.rebuild:
             names = ", ".join(one.name for one in found.changed)
             raise CacheConflict(
@@ -92,7 +92,7 @@ class Alteration:
         for change in (*found.empty, *found.changed):
             self._drop_key_of(change.name)
             self._retype("retype_empty", change)
-            self._notes.append(
+            self._changes.append(
                 f"The column {change.name} is {change.loaded} now, was {change.cached}."
             )
         retyped = {one.name for one in found.changed}

@@ -58,9 +58,10 @@ class Load:
             self.columns[plan.time_column].name if plan.time_column in self.columns else None
         )
         self._notes: list[str] = []
+        self._changes: list[str] = []
         self._statements = TableStatements(connection, place, trace)
         self._alteration = Alteration(
-            connection, place, plan, self.columns, fence.job_id, self._statements, self._notes
+            connection, place, plan, self.columns, fence.job_id, self._statements, self._changes
         )
         self._confirmed = 0
 
@@ -89,7 +90,8 @@ class Load:
             nul_bytes_replaced=sent.nul_bytes_replaced,
             bytes_copied=sent.bytes,
             digest=self._stream.digest.read.text,
-            notes=tuple(self._notes),
+            schema_changes=tuple(self._changes),
+            notes=(*self._changes, *self._notes),
         )
 
     def _first(self, batches: Batches) -> Counts:
@@ -123,7 +125,7 @@ class Load:
         types = {column.name: standing.columns[column.name] for column in self._listed}
         dropped = [n for n in old_columns if n in standing.columns and n not in types]
         if dropped:
-            self._notes.append(
+            self._changes.append(
                 f"The source no longer has {', '.join(dropped)}: the cached column stays, NULL."
             )
         merge = self._merge(types | {name: standing.columns[name] for name in dropped})

@@ -96,6 +96,7 @@ class Receipt:
     digest: str = ""
     """Order-free digest of the rows that were read, equal to that of the rows that were staged."""
     watermark: str | None = None
+    schema_changes: tuple[str, ...] = field(default=())
     notes: tuple[str, ...] = field(default=())
 
     @property

@@ -296,4 +296,5 @@ def _application_name(fence: Fence) -> str:
 
 
 def _receipt(stored: dict[str, Any]) -> Receipt:
-    return Receipt(**{**stored, "notes": tuple(stored.get("notes", ()))})
+    lists = {name: tuple(stored.get(name, ())) for name in ("schema_changes", "notes")}
+    return Receipt(**(stored | lists))

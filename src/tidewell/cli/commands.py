@@ -9,8 +9,13 @@ import typer
 from tidewell import __version__, clock
 from tidewell.accounts import tokens
 from tidewell.cli.accounts import account_app, subaccount_app
+from tidewell.cli.calling import Json, Token, Url
+from tidewell.cli.connections import connection_app
+from tidewell.cli.database import db_app
 from tidewell.cli.doing import load_settings
+from tidewell.cli.jobs import job_app
 from tidewell.cli.pats import pat_app
+from tidewell.cli.querying import query
 from tidewell.cli.secrets import secrets_app, signing_app
 from tidewell.settings import Settings
 
@@ -32,9 +37,13 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+app.add_typer(job_app, name="job")
+app.add_typer(connection_app, name="connection")
+app.command("query")(query)
 app.add_typer(account_app, name="account")
 app.add_typer(subaccount_app, name="subaccount")
 app.add_typer(pat_app, name="pat")
+app.add_typer(db_app, name="db")
 app.add_typer(secrets_app, name="secrets")
 app.add_typer(signing_app, name="signing-key")
 
@@ -85,11 +94,29 @@ def worker() -> None:
 
 
 @app.command(epilog=_settings_help())
+def ticker() -> None:
+    """Queue due jobs, without an API and a worker, until Ctrl-C."""
+    from tidewell.cli import serve as serving  # noqa: PLC0415 - as above
+
+    settings = load_settings()
+    serving.set_up_logs(settings)
+    serving.run(settings, worker=False, ticker=True)
+
+
+@app.command(epilog=_settings_help())
 def demo(host: Host = "127.0.0.1", port: Port = 8080) -> None:
     """Serve with a vendor, a customer, a real data set and a job, to look at."""
     from tidewell.cli import demo as showing  # noqa: PLC0415 - as above
 
     showing.demo(load_settings(), host, port)
+
+
+@app.command("doctor")
+def check(url: Url = "", token: Token = "", as_json: Json = False) -> None:
+    """Check settings, database, keys, caches, clock and egress, and say what to do."""
+    from tidewell.cli.doctor import doctor  # noqa: PLC0415 - as above
+
+    doctor(url, token, as_json=as_json)
 
 
 @app.command()

@@ -22,6 +22,7 @@ from tidewell.runs.worker import keep_working
 from tidewell.settings import Settings
 from tidewell.sources.protocol import Environment
 from tidewell.state.database import Database
+from tidewell.webhooks.sender import keep_sending
 
 _SPARE_CONNECTIONS = 8
 
@@ -74,6 +75,9 @@ async def background(node: Node, *, worker: bool, ticker: bool) -> AsyncIterator
         duties["ticker"] = keep_ticking(node.database, node.queue, clock.now)
         duties["sweeper"] = keep_sweeping(node.database, node.queue, clock.now)
         duties["retention"] = keep_forgetting(node.database, clock.now)
+        duties["sender"] = keep_sending(
+            node.database, node.sealing, node.environment.egress, clock.now
+        )
     if worker:
         duties["worker"] = keep_working(
             node.database, node.queue, node.sealing, node.settings, clock.now

@@ -10,11 +10,13 @@ from typing import Any
 
 import structlog
 import uvicorn
+from fastapi import FastAPI
 
 from tidewell import logs, pages
 from tidewell.api.app import create_app
 from tidewell.cli.node import Node, background, open_node, until_signal
 from tidewell.errors import TidewellError
+from tidewell.mcp import serve_mcp
 from tidewell.settings import Settings
 from tidewell.state.opened import allow_own_server, state_url
 from tidewell.state.schema import upgrade
@@ -42,6 +44,12 @@ async def http(node: Node, host: str, port: int) -> AsyncIterator[str]:
     """Serve the API and give its address. Raises TidewellError when the port is taken."""
     app = create_app(node)
     app.include_router(pages.router)
+    async with serve_mcp(app), _served(app, host, port) as address:
+        yield address
+
+
+@asynccontextmanager
+async def _served(app: FastAPI, host: str, port: int) -> AsyncIterator[str]:
     config = uvicorn.Config(
         app,
         host=host,

@@ -9,6 +9,7 @@ _KINDS = (
     ("sealed_connections", "reseal_connection"),
     ("sealed_caches", "reseal_cache"),
     ("sealed_signing_keys", "reseal_signing_key"),
+    ("sealed_webhooks", "reseal_webhook"),
 )
 
 

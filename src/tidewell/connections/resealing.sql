@@ -27,3 +27,13 @@ UPDATE cache_connection SET sealed = %(sealed)s WHERE id = %(id)s;
 -- across accounts: as above.
 -- The same secret under the new key.
 UPDATE signing_key SET sealed = %(sealed)s WHERE id = %(id)s;
+
+-- name: sealed_webhooks
+-- across accounts: as above.
+-- What is sealed in webhooks.
+SELECT id, sealed FROM webhook ORDER BY id FOR UPDATE;
+
+-- name: reseal_webhook
+-- across accounts: as above.
+-- The same secret under the new key.
+UPDATE webhook SET sealed = %(sealed)s WHERE id = %(id)s;

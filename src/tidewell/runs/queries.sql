@@ -103,7 +103,8 @@ UPDATE run
        rows_affected = %(rows_affected)s, receipt = %(receipt)s, error_code = %(error_code)s,
        error_message = %(error_message)s
  WHERE account_id = %(account_id)s AND id = %(id)s AND attempt = %(attempt)s
-   AND state = 'running';
+   AND state = 'running'
+RETURNING started_at;
 
 -- name: retry_run
 -- An attempt failed for a passing reason: there is another one at its time, unless a stop came.

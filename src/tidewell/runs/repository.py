@@ -12,12 +12,14 @@ from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
+from tidewell import metrics
 from tidewell.errors import NotFound
 from tidewell.runs import life
 from tidewell.runs.life import Ended
 from tidewell.runs.messages import LogLine
 from tidewell.state.database import Connection
 from tidewell.state.statements import statements
+from tidewell.webhooks.events import announce_end
 
 _SQL = statements("tidewell.runs", "queries.sql")
 
@@ -197,7 +199,18 @@ async def finish(connection: Connection, claim: Claim, outcome: Outcome, now: da
             "error_message": outcome.error_message,
         },
     )
-    return cursor.rowcount == 1
+    row = await cursor.fetchone()
+    if row is None:
+        return False
+    await announce_end(connection, claim.account_id, claim.run_id, now)
+    metrics.count_run(
+        outcome.state,
+        (now - row["started_at"]).total_seconds(),
+        outcome.rows_read,
+        outcome.rows_affected,
+        outcome.bytes_copied,
+    )
+    return True
 
 
 async def retry(

@@ -6,17 +6,19 @@ import psycopg.errors
 from tidewell.errors import TidewellError
 from tidewell.state.statements import statements
 
-HEAD = "0004"
+HEAD = "0005"
 _LOCK = 0x7469_6465_7765_6C6C  # "tidewell": one upgrade at a time, however many nodes start
 _SQL = statements("tidewell.state", "schema.sql")
 
 
 def upgrade(url: str) -> None:
-    """Run the migrations that this database lacks; a no-op when it is up to date.
+    """Run the migrations that this database lacks; a no-op when it is up to date, or newer.
 
-    `url` is a `postgresql://` address. Nodes that start together wait for one another.
+    `url` is a `postgresql://` address. Nodes that start together wait for one another. A newer
+    schema still serves this version: migrations only add to what the release before them uses.
     """
-    if version(url) != HEAD:
+    found = version(url)
+    if found is None or found < HEAD:
         _migrate(url)
 
 

@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psycopg
 import pytest
 
 import tidewell.state.migrations.versions
@@ -21,6 +22,15 @@ def test_nodes_that_start_together_make_it_once(database_url: str) -> None:
         list(nodes.map(upgrade, [database_url] * 4))
     assert version(database_url) == HEAD
     upgrade(database_url)
+
+
+def test_a_newer_schema_is_left_alone(database_url: str) -> None:
+    """While a new version rolls out, nodes of the old one still start."""
+    upgrade(database_url)
+    with psycopg.connect(database_url) as connection:
+        connection.execute("UPDATE schema_version SET version_num = '9999'")
+    upgrade(database_url)
+    assert version(database_url) == "9999"
 
 
 @pytest.mark.parametrize(

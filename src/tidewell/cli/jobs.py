@@ -1,0 +1,247 @@
+"""`tidewell job`: jobs and their runs, from a terminal or a script."""
+
+import asyncio
+import functools
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+from rich.live import Live
+
+from tidewell import clock
+from tidewell.cli import finding, tables
+from tidewell.cli.calling import Calling, calls, plain
+from tidewell.client import LogLine, Run
+from tidewell.client import RunFailed as Failed
+from tidewell.errors import InvalidRequest
+
+job_app = typer.Typer(help="Jobs and their runs.", no_args_is_help=True)
+
+Job = Annotated[str, typer.Argument(help="Id of the job, the beginning of it, or its name.")]
+Wait = Annotated[bool, typer.Option("--wait", help="Wait for the run; exit code 3 if it fails.")]
+Every = Annotated[str, typer.Option(help='Interval, as "15 minutes", "1 hour", "1 month".')]
+Param = Annotated[
+    list[str] | None,
+    typer.Option("--param", help="A further param of the contract, NAME=VALUE. May be repeated."),
+]
+_SECONDS = 0.5
+_UNITS = ("Minute", "Hour", "Day", "Week", "Month")
+
+
+@job_app.command("list")
+@calls
+async def list_jobs(calling: Calling) -> None:
+    """All jobs, with how fresh they are."""
+    found = await calling.client.jobs.list()
+    calling.answer(found, lambda: calling.console.print(tables.jobs(found, clock.now())))
+
+
+@job_app.command("show")
+@calls
+async def show_job(calling: Calling, job: Job) -> None:
+    """One job with its latest runs."""
+    found = await finding.job(calling, job)
+    runs = await found.runs(limit=10)
+    shown = {"job": plain(found), "runs": plain(runs)}
+
+    def show() -> None:
+        calling.console.print(tables.job(found))
+        calling.console.print(tables.runs(runs, clock.now()))
+
+    calling.answer(shown, show)
+
+
+@job_app.command("create")
+@calls
+async def create_job(
+    calling: Calling,
+    connection: Annotated[str, typer.Option(help="Connection to copy from: id or name.")] = "",
+    table: Annotated[str, typer.Option(help="Table to copy.")] = "",
+    schema: Annotated[str, typer.Option(help="Its schema; empty: the driver's name.")] = "",
+    query: Annotated[str, typer.Option(help="Instead of a table: one SQL statement.")] = "",
+    name: Annotated[str, typer.Option(help="Name of a job with --query.")] = "",
+    every: Every = "1 hour",
+    time_column: Annotated[str, typer.Option(help="Column that moves forward.")] = "",
+    key: Annotated[
+        list[str] | None, typer.Option(help="Merge key, where the source has none. Repeatable.")
+    ] = None,
+    at: Annotated[str, typer.Option(help="First run, ISO 8601; empty: now.")] = "",
+    disabled: Annotated[bool, typer.Option("--disabled", help="Do not run it yet.")] = False,
+    verbosity: Annotated[int, typer.Option(min=1, max=5, help="How much its log says.")] = 1,
+    param: Param = None,
+    wait: Wait = False,
+) -> None:
+    """Make a job: a caching job of --connection and --table, or a scheduled query of --query."""
+    unit, value = _interval(every)
+    common: dict[str, Any] = {
+        "interval_unit": unit,
+        "interval_value": value,
+        "merge_keys": key,
+        "enabled": not disabled,
+        "log_verbosity": verbosity,
+        "defined_next_run": _moment(at),
+    }
+    jobs = calling.client.jobs
+    if query:
+        made = await jobs.create_scheduled_query(name, query, **common, **_params(param))
+    else:
+        if not connection or not table:
+            raise InvalidRequest("Give --connection and --table, or --query.")
+        source = await finding.connection(calling, connection)
+        made = await jobs.create(
+            source.id,
+            schema or source.data_source,
+            table,
+            time_check_column=time_column,
+            **common,
+            **_params(param),
+        )
+    if wait:
+        await _ended(calling, await made.wait(progress=not calling.as_json))
+    else:
+        calling.answer(made, lambda: calling.console.print(tables.job(made)))
+
+
+@job_app.command("update")
+@calls
+async def update_job(
+    calling: Calling,
+    job: Job,
+    every: Annotated[str, typer.Option(help="New interval.")] = "",
+    at: Annotated[str, typer.Option(help="Next run, ISO 8601.")] = "",
+    enable: Annotated[
+        bool | None, typer.Option("--enable/--disable", help="Whether it runs by itself.")
+    ] = None,
+    verbosity: Annotated[
+        int | None, typer.Option(min=1, max=5, help="How much its log says.")
+    ] = None,
+    param: Param = None,
+) -> None:
+    """Change a job; what is not given stays."""
+    found = await finding.job(calling, job)
+    changes: dict[str, Any] = {"params": _params(param)}
+    if every:
+        changes["intervalUnit"], changes["intervalValue"] = _interval(every)
+    if moment := _moment(at):
+        changes["definedNextRun"] = clock.to_wire(moment)
+    if enable is not None:
+        changes["enabled"] = enable
+    if verbosity is not None:
+        changes["logVerbosity"] = verbosity
+    changed = await calling.client.jobs.update(found.id, **changes)
+    calling.answer(changed, lambda: calling.console.print(tables.job(changed)))
+
+
+@job_app.command("run")
+@calls
+async def run_job(calling: Calling, job: Job, wait: Wait = False) -> None:
+    """Queue a run now."""
+    found = await finding.job(calling, job)
+    run_id = await calling.client.jobs.run(found.id)
+    if wait:
+        await _ended(calling, await found.wait(progress=not calling.as_json))
+    else:
+        calling.answer({"runId": run_id}, lambda: calling.console.print(f"Queued: run {run_id}"))
+
+
+@job_app.command("stop")
+@calls
+async def stop_job(calling: Calling, job: Job) -> None:
+    """End the job's queued or running run."""
+    found = await finding.job(calling, job)
+    await found.stop()
+    calling.answer({}, lambda: calling.console.print(f"{found.name} has nothing running."))
+
+
+@job_app.command("delete")
+@calls
+async def delete_job(
+    calling: Calling,
+    job: Job,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Forget a job and drop its cached table."""
+    found = await finding.job(calling, job)
+    if not yes and not calling.as_json:
+        typer.confirm(f"Delete the job {found.name} and drop its cached table?", abort=True)
+    await found.delete()
+    calling.answer({}, lambda: calling.console.print(f"{found.name} is deleted."))
+
+
+@job_app.command("logs")
+@calls
+async def logs_of_job(
+    calling: Calling,
+    job: Job,
+    run: Annotated[str, typer.Option(help="Id of a run; empty: the newest.")] = "",
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on until the run has ended.")
+    ] = False,
+) -> None:
+    """The log of a job's newest run, or of another one."""
+    found = await finding.job(calling, job)
+    if not run:
+        newest = await found.runs(limit=1)
+        if not newest:
+            raise InvalidRequest(f"{found.name} has not run yet.")
+        run = newest[0].id
+    last, ended = 0, False
+    while True:
+        ended = (await calling.client.runs.get(run)).ended
+        lines = await calling.client.runs.log(run, last)
+        for line in lines:
+            calling.answer(line, functools.partial(_print_line, calling, line))
+        last = lines[-1].line if lines else last
+        if ended or not follow:
+            return
+        await asyncio.sleep(_SECONDS)
+
+
+@job_app.command("watch")
+@calls
+async def watch_jobs(calling: Calling) -> None:
+    """All jobs, kept up to date on the screen until Ctrl-C."""
+    with Live(console=calling.console, auto_refresh=False) as live:
+        while True:
+            found = await calling.client.jobs.list()
+            live.update(tables.jobs(found, clock.now()), refresh=True)
+            await asyncio.sleep(_SECONDS)
+
+
+async def _ended(calling: Calling, run: Run) -> None:
+    calling.answer(run, lambda: calling.console.print(tables.receipt(run)))
+    if run.status != "JOB_SUCCESS":
+        raise Failed(run)
+
+
+def _print_line(calling: Calling, line: LogLine) -> None:
+    calling.console.print(tables.log_line(line), soft_wrap=True)
+
+
+def _interval(text: str) -> tuple[str, int]:
+    number, _, word = text.strip().partition(" ")
+    if not word:
+        number, word = "1", number
+    for unit in _UNITS:
+        if word.strip().lower() in (unit.lower(), f"{unit.lower()}s") and number.isdigit():
+            return unit, int(number)
+    raise InvalidRequest(
+        f'{text!r} is no interval: write "15 minutes", "1 hour", "2 days", "1 week" or "1 month".'
+    )
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        return clock.from_wire(text) if text else None
+    except ValueError:
+        raise InvalidRequest(f"{text!r} is no ISO 8601 time, as 2030-01-31T06:00:00Z.") from None
+
+
+def _params(texts: list[str] | None) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for text in texts or []:
+        name, sign, value = text.partition("=")
+        if not sign or not name:
+            raise InvalidRequest(f"{text!r} is no NAME=VALUE.")
+        found[name] = value
+    return found

@@ -1,0 +1,137 @@
+"""How jobs, runs and connections look in a terminal."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from tidewell.client import ConnectionSummary, JobInfo, LogLine, Run
+
+_STYLES = {
+    "JOB_SUCCESS": ("green", "ok"),
+    "JOB_FAILED": ("bold red", "failed"),
+    "JOB_STOPPED": ("yellow", "stopped"),
+    "JOB_RUNNING": ("cyan", "running"),
+    "JOB_QUEUED": ("blue", "queued"),
+    "": ("dim", "never ran"),
+}
+_AGES = ((86_400, "d"), (3600, "h"), (60, "min"))
+
+
+def jobs(found: Sequence[JobInfo], now: datetime) -> Table:
+    """Jobs, a line each."""
+    table = _table("id", "job", "type", "state", "last run", "rows", "took", "next run")
+    for one in found:
+        last = one.last_run
+        table.add_row(
+            one.id[:8],
+            Text(one.name, overflow="ellipsis"),
+            one.job_type,
+            _state(last.status) if one.enabled else Text("disabled", "dim"),
+            ago(last.date_time, now),
+            f"{last.rows_affected:,}",
+            f"{last.duration} s",
+            ago(one.next_run_time, now),
+        )
+    return table
+
+
+def job(one: JobInfo) -> Panel:
+    """A job's settings."""
+    lines = [
+        ("id", one.id),
+        ("type", one.job_type),
+        ("every", f"{one.interval_value} {one.interval_unit.lower()}(s)"),
+        ("enabled", "yes" if one.enabled else "no"),
+        ("next run", _time(one.next_run_time)),
+        ("state", one.last_run.status or "never ran"),
+        *((name, str(value)) for name, value in one.params.items() if value not in ("", None)),
+    ]
+    grid = Table.grid(padding=(0, 2))
+    for name, value in lines:
+        grid.add_row(Text(name, "dim"), Text(value))
+    return Panel(grid, title=Text(one.name), title_align="left", expand=False)
+
+
+def runs(found: Sequence[Run], now: datetime) -> Table:
+    """Runs, a line each."""
+    table = _table("run", "state", "cause", "started", "took", "read", "written", "error")
+    for one in found:
+        table.add_row(
+            one.id[:8],
+            _state(one.status),
+            one.cause,
+            ago(one.started, now),
+            f"{one.seconds:.1f} s",
+            f"{one.rows_read:,}",
+            f"{one.rows_affected:,}",
+            Text(one.error.message if one.error else ""),
+        )
+    return table
+
+
+def receipt(run: Run) -> Text:
+    """What a run did, in a line."""
+    speed = f": {run.rows_read / run.seconds:,.0f} rows/s" if run.seconds else ""
+    return Text.assemble(
+        _state(run.status),
+        f" {run.rows_read:,} rows read, {run.rows_affected:,} written",
+        f" in {run.seconds:.1f} s{speed}",
+    )
+
+
+def connections(found: Sequence[ConnectionSummary]) -> Table:
+    """Connections, a line each."""
+    table = _table("id", "name", "driver", "status", "external id")
+    for one in found:
+        table.add_row(
+            one.id[:8], Text(one.name), one.data_source, one.status, one.external_id or ""
+        )
+    return table
+
+
+def rows(columns: Sequence[str], values: Sequence[Sequence[Any]]) -> Table:
+    """The rows of a query."""
+    table = _table(*columns)
+    for row in values:
+        table.add_row(*(Text("NULL", "dim") if one is None else Text(str(one)) for one in row))
+    return table
+
+
+def log_line(line: LogLine) -> Text:
+    """A line of a run's log."""
+    return Text.assemble((f"{line.time:%H:%M:%S} ", "dim"), line.message)
+
+
+def ago(moment: datetime, now: datetime) -> str:
+    """A time as seen from now: `3 h ago`, `in 5 min`; a dash where it does not exist."""
+    if moment.year == 1:
+        return "-"
+    seconds = (now - moment) / timedelta(seconds=1)
+    for size, unit in _AGES:
+        if abs(seconds) >= size:
+            text = f"{abs(seconds) // size:.0f} {unit}"
+            break
+    else:
+        text = f"{abs(seconds):.0f} s"
+    return f"{text} ago" if seconds >= 0 else f"in {text}"
+
+
+def _table(*names: str) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in names:
+        right = name in ("rows", "took", "read", "written")
+        table.add_column(Text(name), justify="right" if right else "left")
+    return table
+
+
+def _state(status: str) -> Text:
+    style, word = _STYLES.get(status, ("", status))
+    return Text(word, style)
+
+
+def _time(moment: datetime) -> str:
+    return "-" if moment.year == 1 else moment.isoformat(sep=" ", timespec="seconds")

@@ -1,0 +1,224 @@
+"""The asynchronous client: the same calls, to be awaited."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+
+import httpx
+
+from tidewell.client import _flows as flows
+from tidewell.client._errors import ConnectionFailed
+from tidewell.client._flows import Flow, Pause, Request
+from tidewell.client._models import JobInfo, Run
+from tidewell.client._result import QueryResult
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class AsyncSession:
+    """Sends the requests of flows."""
+
+    def __init__(self, http: httpx.AsyncClient) -> None:
+        self.http = http
+
+    async def run(self, flow: Flow[T]) -> T:
+        """Run a flow to its result."""
+        answer: Any = None
+        while True:
+            try:
+                step = flow.send(answer)
+            except StopIteration as end:
+                result: T = end.value
+                return result
+            if isinstance(step, Pause):
+                await asyncio.sleep(step.seconds)
+                answer = None
+            else:
+                answer = await self._send(step)
+
+    async def _send(self, request: Request) -> httpx.Response:
+        timeout = httpx.USE_CLIENT_DEFAULT if request.timeout is None else request.timeout
+        try:
+            return await self.http.request(
+                request.method,
+                request.path,
+                json=request.json,
+                params=dict(request.query),
+                headers={"Accept": request.accept},
+                timeout=timeout,
+            )
+        except httpx.HTTPError as error:
+            raise ConnectionFailed(
+                f"{self.http.base_url} cannot be reached: {str(error) or type(error).__name__}"
+            ) from error
+
+
+class _Part:
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+
+def _call(
+    flow: Callable[P, Flow[T]],
+) -> Callable[Concatenate[_Part, P], Coroutine[Any, Any, T]]:
+    async def call(part: _Part, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await part._session.run(flow(*args, **kwargs))
+
+    call.__doc__ = flow.__doc__
+    return call
+
+
+def _job_call(
+    flow: Callable[P, Flow[JobInfo]],
+) -> Callable[Concatenate[_Part, P], Coroutine[Any, Any, "AsyncJob"]]:
+    async def call(part: _Part, /, *args: P.args, **kwargs: P.kwargs) -> AsyncJob:
+        return AsyncJob.of(await part._session.run(flow(*args, **kwargs)), part._session)
+
+    call.__doc__ = flow.__doc__
+    return call
+
+
+class AsyncJob(JobInfo):
+    """A job, with what can be done with it."""
+
+    _session: AsyncSession
+
+    @classmethod
+    def of(cls, info: JobInfo, session: AsyncSession) -> "AsyncJob":
+        """The job of an answer, able to call again."""
+        job = cls.model_validate(info.model_dump())
+        job._session = session
+        return job
+
+    async def refresh(self) -> "AsyncJob":
+        """The job as it stands now."""
+        return AsyncJob.of(await self._session.run(flows.get_job(self.id)), self._session)
+
+    async def run(self) -> "AsyncJob":
+        """Queue a run now; `wait` then waits for it."""
+        await self._session.run(flows.run_job(self.id))
+        return self
+
+    async def stop(self) -> None:
+        """End its queued or running run."""
+        await self._session.run(flows.stop_job(self.id))
+
+    async def delete(self) -> None:
+        """Forget the job and drop its cached table."""
+        await self._session.run(flows.delete_job(self.id))
+
+    async def wait(self, *, timeout: float | None = None, progress: bool = False) -> Run:  # noqa: ASYNC109 - the service is asked, nothing is cancelled
+        """The newest run when it has ended; `timeout` in seconds. Raises RunFailed, WaitTimeout."""
+        return await self._session.run(flows.wait_for_job(self, timeout=timeout, progress=progress))
+
+    async def runs(self, limit: int = 50) -> list[Run]:
+        """Its runs, newest first."""
+        return await self._session.run(flows.list_runs(self.id, limit))
+
+
+class AsyncJobs(_Part):
+    """Calls on jobs."""
+
+    get = _job_call(flows.get_job)
+    create = _job_call(flows.create_job)
+    create_scheduled_query = _job_call(flows.create_scheduled_query)
+    update = _job_call(flows.update_job)
+    delete = _call(flows.delete_job)
+    run = _call(flows.run_job)
+    stop = _call(flows.stop_job)
+    validate = _call(flows.validate_job)
+    runs = _call(flows.list_runs)
+
+    async def list(self) -> list[AsyncJob]:
+        """All jobs of the sub-account, oldest first."""
+        found = await self._session.run(flows.list_jobs())
+        return [AsyncJob.of(one, self._session) for one in found]
+
+
+class AsyncRuns(_Part):
+    """Calls on runs."""
+
+    get = _call(flows.get_run)
+    log = _call(flows.log_of_run)
+    wait = _call(flows.wait_for_run)
+
+
+class AsyncConnections(_Part):
+    """Calls on connections."""
+
+    list = _call(flows.list_connections)
+    create = _call(flows.create_connection)
+    get = _call(flows.get_connection)
+    update = _call(flows.update_connection)
+    test = _call(flows.check_connection)
+    delete = _call(flows.delete_connection)
+    drivers = _call(flows.list_drivers)
+
+
+class AsyncCache(_Part):
+    """Calls on the cache connection."""
+
+    set = _call(flows.set_cache)
+    form_link = _call(flows.cache_form_link)
+
+
+class AsyncCatalogue(_Part):
+    """What there is to be queried."""
+
+    catalogs = _call(flows.catalogs)
+    schemas = _call(flows.schemas)
+    tables = _call(flows.tables)
+    columns = _call(flows.columns)
+    primary_keys = _call(flows.primary_keys)
+
+
+class AsyncAccounts(_Part):
+    """Calls of the vendor on its sub-accounts."""
+
+    list = _call(flows.list_accounts)
+    create = _call(flows.create_account)
+    get = _call(flows.get_account)
+    update = _call(flows.update_account)
+    delete = _call(flows.delete_account)
+
+
+class AsyncClient:
+    """A client of the Job API at `base_url`, with a token (JWT) of a vendor.
+
+    `timeout` in seconds for each request; `options` go to httpx.AsyncClient.
+    """
+
+    def __init__(self, base_url: str, token: str, *, timeout: float = 30.0, **options: Any) -> None:
+        self._http = httpx.AsyncClient(
+            base_url=base_url,
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=timeout,
+            **options,
+        )
+        self._session = AsyncSession(self._http)
+        self.jobs = AsyncJobs(self._session)
+        self.runs = AsyncRuns(self._session)
+        self.connections = AsyncConnections(self._session)
+        self.cache = AsyncCache(self._session)
+        self.accounts = AsyncAccounts(self._session)
+        self.catalogue = AsyncCatalogue(self._session)
+
+    async def query(
+        self, statement: str, parameters: dict[str, Any] | None = None, **options: Any
+    ) -> QueryResult:
+        """Run one SELECT over `Connection.Schema.Table`.
+
+        `options` are `default_catalog`, `default_schema` and `timeout` (seconds).
+        """
+        return await self._session.run(flows.query(statement, parameters, **options))
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.close()

@@ -1,0 +1,142 @@
+"""What the Job API answers, as typed objects; fields that a newer service adds are kept too."""
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+
+ENDED = frozenset({"JOB_SUCCESS", "JOB_FAILED", "JOB_STOPPED"})
+"""The statuses of a run that is over."""
+
+
+class Info(BaseModel):
+    """An answer of the service. Times that do not exist are those of the year 1."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="allow")
+
+
+class LastRun(Info):
+    """A job's latest run; `duration` in whole seconds."""
+
+    date_time: datetime
+    duration: int
+    status: str
+    rows_affected: int
+    next_run_time: datetime
+
+
+class JobInfo(Info):
+    """A job as the Job API shows it."""
+
+    job_type: str
+    id: str
+    name: str
+    enabled: bool
+    created: datetime
+    last_modified: datetime
+    next_run_time: datetime
+    interval_unit: str
+    interval_value: int
+    log_verbosity: int
+    last_run: LastRun
+    params: dict[str, Any]
+
+
+class RunError(Info):
+    """Why a run has failed."""
+
+    code: str
+    message: str
+
+
+class Run(Info):
+    """One run of a job; `seconds` is exact, `duration` whole seconds."""
+
+    id: str
+    job_id: str
+    status: str
+    cause: str
+    attempts: int
+    queued: datetime
+    started: datetime
+    finished: datetime
+    duration: int
+    seconds: float
+    rows_read: int
+    rows_affected: int
+    bytes_copied: int
+    receipt: dict[str, Any] | None = None
+    error: RunError | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether the run is over."""
+        return self.status in ENDED
+
+
+class LogLine(Info):
+    """A line of a run's log; `level` as in a job's logVerbosity."""
+
+    line: int
+    time: datetime
+    level: int
+    message: str
+
+
+class Connection(Info):
+    """A connection to a source, its secrets masked."""
+
+    id: str
+    account_id: str
+    name: str
+    driver: str
+    driver_version: str
+    connection_string: str
+    external_id: str | None = None
+    created: datetime
+    last_modified: datetime
+    is_tested: bool
+    status: str
+
+
+class ConnectionSummary(Info):
+    """A connection as the list shows it."""
+
+    id: str
+    name: str
+    data_source: str
+    last_modified: datetime
+    external_id: str | None = None
+    status: str
+
+
+class ConnectionTest(Info):
+    """Whether a connection works, and if not, why."""
+
+    is_tested: bool
+    test_error: str | None = None
+
+
+class CacheConnection(Info):
+    """Where the cached tables of a sub-account stand; the password is masked."""
+
+    id: str
+    account_id: str
+    name: str
+    driver: str
+    driver_version: str
+    connection_string: str
+    created: datetime
+    last_modified: datetime
+    is_tested: bool
+    test_error: str | None = None
+
+
+class SubAccount(Info):
+    """A customer of the vendor."""
+
+    id: str
+    external_id: str | None = None
+    account_name: str
+    created: datetime

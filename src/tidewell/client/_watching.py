@@ -1,0 +1,34 @@
+"""A progress bar for a run that is waited for."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tidewell.client._models import Run
+
+
+class Watching:
+    """Sees a run as it goes on."""
+
+    def see(self, run: Run) -> None:
+        """Take its state into account; nobody watches here."""
+
+
+@contextmanager
+def shown(name: str, progress: bool) -> Iterator[Watching]:
+    """What watches a run: a bar on standard error, or nothing."""
+    if not progress:
+        yield Watching()
+        return
+    from rich.console import Console  # noqa: PLC0415 - only where somebody looks
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(f"{name}: queued")
+
+        class Bar(Watching):
+            def see(self, run: Run) -> None:
+                state = run.status.removeprefix("JOB_").lower()
+                bar.update(task, description=f"{name}: {state}, {run.rows_read:,} rows read")
+
+        yield Bar()

@@ -1,0 +1,141 @@
+"""The Python client, as a vendor's program uses it against a running server."""
+
+import inspect
+import re
+from pathlib import Path
+
+import httpx
+import psycopg
+import pytest
+
+from tests.conftest import CacheDatabase
+from tests.product import Customer, ok
+from tests.running_product import Product
+from tidewell.client import (
+    ApiError,
+    AsyncClient,
+    Client,
+    ConnectionFailed,
+    RunFailed,
+    WaitTimeout,
+    _flows,
+)
+
+
+@pytest.fixture
+def ours(customer: Customer, cache: CacheDatabase) -> Client:
+    """The client of a customer that has a cache."""
+    return Client(customer.base_url, customer.token())
+
+
+def test_from_a_connection_to_a_cached_table(
+    ours: Client, cache: CacheDatabase, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with ours as client:
+        office = client.connections.create("Office", "Files", f"URI={folder}")
+        assert client.connections.test(office.id).is_tested
+        job = client.jobs.create(office, "Files", "people", interval_unit="Day", cacheTable="crew")
+
+        run = job.wait(timeout=60, progress=True)
+
+        assert (run.status, run.rows_read, run.rows_affected) == ("JOB_SUCCESS", 3, 3)
+        assert job.params["cacheTable"] == "crew"
+        with psycopg.connect(cache.url) as connection:
+            found = connection.execute('SELECT count(*) FROM "Office".crew').fetchone()
+        assert found == (3,)
+        assert [line.level for line in client.runs.log(run.id)] == [1] * 3
+        assert client.runs.log(run.id, after=client.runs.log(run.id)[-1].line) == []
+        assert "people" in capsys.readouterr().err
+
+        again = job.run().wait(timeout=60)
+        assert (again.rows_affected, again.cause) == (0, "request")
+        assert [one.id for one in job.runs()] == [again.id, run.id]
+
+        changed = client.jobs.update(
+            job.id, intervalValue=3, params={"autoTruncateStrings": "true"}
+        )
+        assert (changed.interval_unit, changed.interval_value) == ("Day", 3)
+        assert changed.params["autoTruncateStrings"] == "true"
+        assert changed.params["cacheTable"] == "crew"
+        assert [one.name for one in client.jobs.list()] == ["people"]
+
+        client.connections.delete(office.id, force=True)
+        assert client.jobs.list() == []
+        assert client.connections.list() == []
+
+
+def test_a_failed_run_is_raised_with_its_reason(ours: Client, folder: Path) -> None:
+    with ours as client:
+        office = client.connections.create("Office", "Files", f"URI={folder}")
+        job = client.jobs.create(office.id, "Files", "people", enabled=False)
+        with pytest.raises(WaitTimeout, match="not been queued"):
+            job.wait()
+        job = client.jobs.create(
+            client.connections.create("Other", "Files", f"URI={folder}"), "Files", "people"
+        )
+        job.wait(timeout=60)
+        (folder / "people.csv").unlink()
+        with pytest.raises(RunFailed, match="people") as failed:
+            job.run().wait(timeout=60)
+        assert failed.value.run.error
+        assert failed.value.run.error.code == "SOURCE_NOT_FOUND"
+
+
+def test_the_services_errors_arrive_with_code_and_fields(ours: Client) -> None:
+    with ours as client, pytest.raises(ApiError) as refused:
+        client.connections.create("Office", "Fils", "URI=/x")
+    error = refused.value
+    assert (error.status, error.code) == (400, "INVALID_REQUEST")
+    assert error.details[0]["field"] == "driver"
+    assert error.request_id
+
+
+def test_what_is_no_job_api_is_told(customer: Customer) -> None:
+    with Client("http://127.0.0.1:1", "x") as client, pytest.raises(ConnectionFailed, match="127"):
+        client.jobs.list()
+    with (
+        Client(f"{customer.base_url}/docs", customer.token()) as client,
+        pytest.raises((ApiError, ConnectionFailed)),
+    ):
+        client.jobs.list()
+
+
+async def test_the_asynchronous_client_has_the_same_calls(
+    customer: Customer, cache: CacheDatabase, folder: Path
+) -> None:
+    async with AsyncClient(customer.base_url, customer.token()) as client:
+        office = await client.connections.create("Office", "Files", f"URI={folder}")
+        job = await client.jobs.create(office, "Files", "people")
+        assert (await job.wait(timeout=60)).rows_read == 3
+        assert (await job.refresh()).last_run.status == "JOB_SUCCESS"
+        await (await job.run()).stop()
+        await job.delete()
+        assert await client.jobs.list() == []
+
+
+def test_a_vendor_keeps_its_sub_accounts(customer: Customer) -> None:
+    with Client(customer.base_url, customer.token(sub=None)) as client:
+        made = client.accounts.create("Acme", f"crm-{customer.account_id}")
+        assert client.accounts.get(f"crm-{customer.account_id}") == made
+        assert client.accounts.update(made.id, accountName="Acme Ltd").account_name == "Acme Ltd"
+        client.accounts.delete(made.id)
+        assert made.id not in {one.id for one in client.accounts.list()}
+
+
+def test_every_call_of_the_client_is_one_of_the_api(product: Product) -> None:
+    """Checked against the OpenAPI document, so that the client cannot drift from the service."""
+    paths = ok(httpx.get(f"{product.base_url}/openapi.json"))["paths"]
+    known = {
+        (method.upper(), re.sub(r"{\w+}", "{}", path))
+        for path, calls in paths.items()
+        for method in calls
+    }
+    source = inspect.getsource(_flows)
+    called = {
+        (method, re.sub(r"{[^}]*}", "{}", path))
+        for method, path in re.findall(r'"(GET|POST|PUT|DELETE)", f?"(/api/[^"]*)"', source)
+    }
+    by_name = re.findall(r'path = f"(/api/[^"]*)"', source)
+    assert len(called) > 15
+    assert called <= known, called - known
+    assert {re.sub(r"{[^}]*}", "{}", path) for path in by_name} <= {path for _, path in known}

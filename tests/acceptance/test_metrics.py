@@ -1,0 +1,86 @@
+"""`/metrics`: what a running node tells Prometheus."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import psycopg
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.acceptance.conftest import Body
+from tests.conftest import CacheDatabase
+from tests.product import ok, run_now, wait_for_end
+from tests.running_product import Product
+
+Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
+
+
+def scraped(product: Product) -> Samples:
+    answer = httpx.get(f"{product.base_url}/metrics")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/plain; version=")
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(answer.text)
+        for sample in family.samples
+    }
+
+
+def value(samples: Samples, name: str, **labels: str) -> float:
+    return samples.get((name, tuple(sorted(labels.items()))), 0.0)
+
+
+def test_runs_are_counted_with_their_rows(
+    product: Product,
+    client: httpx.Client,
+    cache: CacheDatabase,
+    job_body: Callable[..., Body],
+    folder: Path,
+) -> None:
+    before = scraped(product)
+    job_id = ok(client.post("/api/job/create", json=job_body()))["jobs"][0]["id"]
+    wait_for_end(client, job_id)
+    (folder / "people.csv").unlink()
+    run_now(client, job_id)
+    after = scraped(product)
+
+    def grown(name: str, **labels: str) -> float:
+        return value(after, name, **labels) - value(before, name, **labels)
+
+    assert grown("tidewell_runs_total", state="success") == 1
+    assert grown("tidewell_runs_total", state="failed") == 1
+    assert grown("tidewell_rows_read_total") == 3
+    assert grown("tidewell_rows_written_total") == 3
+    assert grown("tidewell_run_seconds_count") == 2
+    route = {"method": "POST", "route": "/api/job/create", "status": "200"}
+    assert grown("tidewell_http_request_seconds_count", **route) == 1
+
+
+def test_the_state_of_the_service_is_told_without_anybodys_names(
+    product: Product, client: httpx.Client, cache: CacheDatabase, job_body: Callable[..., Body]
+) -> None:
+    body = job_body() | {"name": "Very secret project"}
+    wait_for_end(client, ok(client.post("/api/job/create", json=body))["jobs"][0]["id"])
+    with psycopg.connect(product.settings["TIDEWELL_DATABASE_URL"]) as connection:
+        row = connection.execute("SELECT count(*) FROM job WHERE enabled").fetchone() or (0,)
+    samples = scraped(product)
+    deadline = time.monotonic() + 30  # what was read a few seconds ago is told again
+    while value(samples, "tidewell_jobs", type="Caching", enabled="true") != row[0]:
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+        samples = scraped(product)
+    assert value(samples, "tidewell_state_database_up") == 1
+    assert value(samples, "tidewell_workers") == 1
+    assert value(samples, "tidewell_late_jobs") == 0
+    fresh = [key for key in samples if key[0] == "tidewell_job_freshness_seconds"]
+    assert 0 < len(fresh) <= 50
+    text = httpx.get(f"{product.base_url}/metrics").text
+    assert "Very secret project" not in text
+    assert cache.user not in text
+
+
+def test_what_a_client_invents_is_no_label(product: Product) -> None:
+    httpx.request("BREW", f"{product.base_url}/coffee/4711")
+    assert "4711" not in str(scraped(product).keys())
+    assert "BREW" not in str(scraped(product).keys())
