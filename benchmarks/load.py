@@ -1,224 +1,329 @@
-"""`make bench`: a full load from Parquet against the limit, `psql \\copy` binary of the same rows.
+"""`make bench`: first load, refresh and increment against the limit, work by hand, and the peers.
 
-Both sides are measured in turns on one embedded PostgreSQL, in one run, so that only their ratio
-counts. Ours is a whole run as a worker executes it: in its own process, with the fence, the
-bookkeeping and the counts, from the task that is handed over to the commit.
+All sides are measured in turns on one embedded PostgreSQL, in one run, so that only their ratios
+count. Ours is a whole run as a worker executes it: in its own process, with the fence, the
+bookkeeping, the digest and the counts, from the task that is handed over to the commit. The limit
+is `psql \\copy` of the same rows in COPY's binary format, which is made beforehand.
 """
 
 import argparse
-import asyncio
 import platform
+import sqlite3
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from uuid import uuid4
+from typing import Any
+from uuid import UUID, uuid4
 
 import duckdb
 import psycopg
+import pyarrow.parquet as pq
 from psycopg import sql
 from rich.console import Console
-from rich.table import Table
 
-from tidewell.cache import CacheAddress, drop_cached_table
-from tidewell.runs.children import Child
-from tidewell.runs.messages import CachingTask, Done, Failed, Message
-from tidewell.state.embedded import EmbeddedServer, binaries, start
-from tidewell.state.statements import statements
+from benchmarks.peers import HOME, PeerFailed, Peers
+from benchmarks.rig import BY_HAND, SQL, Measured, Rig, Source
+from tidewell.state.embedded import start
 
-_SQL = statements("benchmarks", "data.sql")
-_LIMIT = sql.Identifier("bench_limit")
+LIMIT = sql.Identifier("bench_limit")
+HAND = sql.Identifier("bench_hand")
+OURS = sql.Identifier("Bench", "rows")
+SHARES = (0, 10, 100, 1000)
+"""Changed rows of each thousand, in a refresh."""
+
+Side = Callable[[], Measured]
 
 
-@dataclass(frozen=True)
-class Measured:
-    """One load: seconds, and the peak memory of the process that did it in MB."""
+class Results:
+    """Tables of medians, as Markdown."""
 
-    seconds: float
-    peak_mb: float
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self.lines: list[str] = []
+
+    def note(self, text: str) -> None:
+        """Something that is missing from the tables."""
+        self.lines += [text, ""]
+        self._console.print(text, markup=False)
+
+    def table(self, title: str, against: str, found: dict[str, list[Measured]]) -> None:
+        """One table; ratios are to the side `against`."""
+        base = statistics.median(one.seconds for one in found[against])
+        rows = ["| side | s | all turns | ratio | peak MB | WAL MB |"]
+        rows.append("| --- | --- | --- | --- | --- | --- |")
+        for name, turns in found.items():
+            seconds = statistics.median(one.seconds for one in turns)
+            every = " ".join(f"{one.seconds:.2f}" for one in turns)
+            peak = max(one.peak_mb for one in turns)
+            wal = statistics.median(one.wal_mb for one in turns)
+            rows.append(
+                f"| {name} | {seconds:.2f} | {every} | {seconds / base:.2f} | {peak:.0f} "
+                f"| {wal:.1f} |"
+            )
+        self.lines += [f"### {title}", "", *rows, ""]
+        self._console.print("\n".join([title, *rows, ""]), markup=False)
 
 
 class Bench:
-    """Loads the same rows both ways."""
+    """The three questions, each with its sides."""
 
-    def __init__(self, server: EmbeddedServer, folder: Path, rows: int) -> None:
-        self._server = server
+    def __init__(self, rig: Rig, rows: int, rounds: int, results: Results) -> None:
+        self._rig = rig
         self._rows = rows
-        self._parquet = folder / "rows.parquet"
-        self._binary = folder / "rows.bin"
-        self._job = uuid4()
-        self._attempt = 0
+        self._rounds = rounds
+        self._results = results
+        self._binary = rig.folder / "rows.bin"
+        self.parquet = rig.generate("base", rows)
 
-    def prepare(self) -> None:
-        """Make the Parquet file, and the binary file that psql loads, from the same rows."""
-        duckdb.connect().execute(
-            sql.SQL(_SQL["generate"])
-            .format(rows=sql.Literal(self._rows), path=sql.Literal(str(self._parquet)))
-            .as_string()
+    def first_load(self, kinds: list[str], *, peers: bool) -> None:
+        """Into a new table, without a key, from each kind of source."""
+        sources = {"parquet": self._rig.parquet(self.parquet)}
+        addresses = {"parquet": str(self.parquet)}
+        self._write_binary()
+        if "postgresql" in kinds:
+            sources["postgresql"], addresses["postgresql"] = self._as_postgresql()
+        if "sqlite" in kinds:
+            sources["sqlite"], addresses["sqlite"] = self._as_sqlite()
+        others = Peers(self._rig)
+        for kind in kinds:
+            sides: dict[str, Side] = {
+                "psql \\copy binary": self._limit,
+                "Tidewell": partial(self._ours_once, sources[kind]),
+            }
+            if peers:
+                sides |= others.ways(kind, addresses[kind])
+            self._results.table(
+                f"First load of {self._rows:,} rows from {kind}",
+                "psql \\copy binary",
+                self._turns(sides),
+            )
+        self._rig.execute("drop_schema", schema=sql.Identifier("peer_dlt"))
+
+    def refresh(self, *, peers: bool) -> None:
+        """A table of the same key that stands, against a reload by hand."""
+        others = Peers(self._rig)
+        versions = {share: self._rig.generate(f"changed_{share}", self._rows, changed=share)
+                    for share in SHARES if share}  # fmt: skip
+        job = uuid4()
+        params = {"merge_keys": ("id",)}
+        self._rig.ours(job, self._rig.parquet(self.parquet), **params)
+        self._copy_out(OURS, "true")
+        self._hand_table()
+        sides: dict[str, Side] = {"reload by hand": self._reload}
+        for share in SHARES:
+            path = versions.get(share, self.parquet)
+            sides[f"Tidewell, {share / 10:g} % changed"] = self._refreshed(job, path, params)
+        found = self._turns(sides)
+        if peers and (HOME / "dlt").exists():
+            found["dlt, replace"] = [others.dlt("parquet", str(self.parquet), "replace")]
+        self._results.table(
+            f"Refresh of a table of {self._rows:,} rows with a key", "reload by hand", found
         )
-        self.ours()
-        self._psql(f"\\copy \"Bench\".rows to '{self._binary}' with (format binary)")
-        drop_cached_table(self._address, self._job)
+        self._rig.forget(job)
+        self._rig.execute("drop_table", table=HAND)
 
-    def limit(self) -> Measured:
-        """`psql \\copy` of the binary file into a new table."""
-        self._execute("make_table")
-        self._execute("checkpoint")
+    def increment(self, *, peers: bool) -> None:
+        """A tenth of the rows: nine changed of ten, one new."""
+        others = Peers(self._rig)
+        new = self._rows // 100
+        path = self._rig.generate("increment", self._rows + new, changed=90, old=self._rows)
+        params = {"merge_keys": ("id",), "time_column": "created"}
+        found: dict[str, list[Measured]] = {"COPY and MERGE by hand": [], "Tidewell": []}
+        for _ in range(self._rounds):
+            job = uuid4()
+            self._rig.ours(job, self._rig.parquet(self.parquet), **params)
+            self._hand_table(index=True)
+            found["Tidewell"].append(self._rig.ours(job, self._rig.parquet(path), **params))
+            self._check(self._rows + new)
+            self._copy_out(OURS, "created >= '2025-01-01'")
+            found["COPY and MERGE by hand"].append(
+                self._rig.measured(lambda: self._rig.psql(self._by_hand("merge")))
+            )
+            if self._rig.count(HAND) != self._rows + new:
+                raise SystemExit("the merge by hand is not what it should be")
+            self._rig.forget(job)
+            self._rig.execute("drop_table", table=HAND)
+        if peers and (HOME / "dlt").exists():
+            others.dlt("parquet", str(self.parquet), "merge")
+            part = self._part(path)
+            found["dlt, merge (upsert)"] = [others.dlt("parquet", str(part), "merge")]
+        self._results.table(
+            f"Increment of {self._rows // 10:,} rows into a table of {self._rows:,}",
+            "COPY and MERGE by hand",
+            found,
+        )
+
+    def _turns(self, sides: dict[str, Side]) -> dict[str, list[Measured]]:
+        found: dict[str, list[Measured]] = {name: [] for name in sides}
+        for turn in range(self._rounds):
+            # What one side leaves to the disk is written while another works: so they take turns.
+            for name in list(sides) if turn % 2 else list(reversed(list(sides))):
+                try:
+                    found[name].append(sides[name]())
+                except PeerFailed as error:
+                    self._results.note(f"{name}: {error}")
+        return {name: turns for name, turns in found.items() if turns}
+
+    def _limit(self) -> Measured:
+        self._rig.execute("make_table", table=LIMIT)
         try:
-            started = time.monotonic()
-            peak = self._psql(f"\\copy bench_limit from '{self._binary}' with (format binary)")
-            return Measured(time.monotonic() - started, peak)
+            command = f"\\copy bench_limit from '{self._binary}' with (format binary)"
+            return self._rig.measured(lambda: self._rig.psql(command))
         finally:
-            self._execute("drop_table")
+            self._rig.execute("drop_table", table=LIMIT)
 
-    def ours(self) -> Measured:
-        """A whole run in its process, into a new table."""
-        self._execute("checkpoint")
-        return asyncio.run(self._run())
+    def _ours_once(self, source: Source) -> Measured:
+        job = uuid4()
+        measured = self._rig.ours(job, source, merge_keys=None)
+        self._check(self._rows)
+        self._rig.forget(job)
+        return measured
 
-    def forget(self) -> None:
-        """Drop what ours has loaded."""
-        drop_cached_table(self._address, self._job)
-
-    async def _run(self) -> Measured:
-        child = await Child.spawn()
-        try:
-            await asyncio.sleep(2)  # a warm process, as a worker keeps it
-            self._attempt += 1
-            started = time.monotonic()
-            ended = await child.execute(self._task(), _ignore)
-            seconds = time.monotonic() - started
-            if isinstance(ended, Failed):
-                raise SystemExit(f"the load failed: {ended.message}")
-            self._check(ended)
-            return Measured(seconds, _peak_mb(child.pid))
-        finally:
-            await child.close()
-
-    def _check(self, ended: Done) -> None:
+    def _check(self, rows: int) -> None:
         """The benchmark measures nothing else than all rows being there."""
-        with psycopg.connect(self._server.cache_url) as connection:
-            found = connection.execute('SELECT count(*) FROM "Bench".rows').fetchone()
-        if found != (self._rows,) or ended.rows_affected != self._rows:
-            raise SystemExit(f"{found} rows stand in the cache, {self._rows} were to be loaded")
+        if (found := self._rig.count(OURS)) != rows:
+            raise SystemExit(f"{found} rows stand in the cache, {rows} were to be loaded")
 
-    def _task(self) -> CachingTask:
-        return CachingTask(
-            run_id=uuid4(),
-            job_id=self._job,
-            attempt=self._attempt,
-            driver="Files",
-            source={"URI": str(self._parquet), "Format": "Auto", "IncludeColumnHeaders": "True"},
-            cache=asdict(self._address),
-            secrets=(),
-            connection_name="Bench",
-            source_schema="Files",
-            source_table="rows",
-            cache_schema="Bench",
-            cache_table="rows",
-            file_roots=(str(self._parquet.parent),),
+    def _refreshed(self, job: UUID, path: Path, params: dict[str, Any]) -> Side:
+        def side() -> Measured:
+            # Every turn begins with the base version.
+            self._rig.ours(job, self._rig.parquet(self.parquet), **params)
+            return self._rig.ours(job, self._rig.parquet(path), **params)
+
+        return side
+
+    def _reload(self) -> Measured:
+        return self._rig.measured(lambda: self._rig.psql(self._by_hand("reload")))
+
+    def _hand_table(self, *, index: bool = False) -> None:
+        self._rig.execute("drop_table", table=HAND)
+        self._rig.execute("make_table", table=HAND)
+        self._rig.execute("fill", table=HAND, other=OURS)
+        self._rig.execute("add_key", table=HAND)
+        if index:
+            self._rig.execute("add_index", table=HAND)
+
+    def _by_hand(self, name: str) -> str:
+        return BY_HAND[name].replace("{file}", str(self._binary)) + ";"
+
+    def _write_binary(self) -> None:
+        job = uuid4()
+        self._rig.ours(job, self._rig.parquet(self.parquet), merge_keys=None)
+        self._copy_out(OURS, "true")
+        self._rig.forget(job)
+
+    def _copy_out(self, table: sql.Identifier, condition: str) -> None:
+        query = f"(select * from {table.as_string()} where {condition})"  # noqa: S608 - our own
+        self._rig.psql(f"\\copy {query} to '{self._binary}' with (format binary)")
+
+    def _part(self, path: Path) -> Path:
+        """The rows of the increment alone: what a peer that reads files cannot pick by itself."""
+        part = path.parent / "part.parquet"
+        rows = duckdb.connect().execute(
+            "FROM read_parquet($path) WHERE created >= '2025-01-01'", {"path": str(path)}
         )
+        pq.write_table(rows.to_arrow_table(), part)
+        return part
 
-    @property
-    def _address(self) -> CacheAddress:
-        server = self._server
-        return CacheAddress(
-            server.host,
-            server.port,
-            server.cache_user,
-            server.cache_database,
-            server.cache_password,
-            egress=server.host,
-        )
-
-    def _execute(self, name: str) -> None:
-        url = self._server.url("cache") if name == "checkpoint" else self._server.cache_url
+    def _as_postgresql(self) -> tuple[Source, str]:
+        """The same rows in a table of a database of their own."""
+        rig, server = self._rig, self._rig.server
+        with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
+            connection.execute("DROP DATABASE IF EXISTS bench_source")
+            connection.execute(
+                sql.SQL("CREATE DATABASE bench_source OWNER {}").format(
+                    sql.Identifier(server.cache_user)
+                )
+            )
+        url = rig.url.rpartition("/")[0] + "/bench_source"
+        table = sql.SQL(SQL["make_table"]).format(table=sql.Identifier("rows"))
+        with psycopg.connect(url) as connection:
+            connection.execute(table)
+            with (
+                open(self._binary, "rb") as file,
+                connection.cursor().copy("COPY rows FROM STDIN (FORMAT binary)") as copy,
+            ):
+                while piece := file.read(1 << 20):
+                    copy.write(piece)
         with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute(sql.SQL(_SQL[name]).format(table=_LIMIT))
+            connection.execute("VACUUM ANALYZE rows")
+        values = {
+            "Server": server.host,
+            "Port": str(server.port),
+            "User": server.cache_user,
+            "Password": server.cache_password,
+            "Database": "bench_source",
+        }
+        return Source("PostgreSQL", values, "public"), url
 
-    def _psql(self, command: str) -> float:
-        """Run a command of psql; returns its peak memory in MB."""
-        with subprocess.Popen(
-            [binaries() / "psql", "-X", "-q", "-d", self._server.cache_url, "-c", command],
-            stdin=subprocess.DEVNULL,
-        ) as running:
-            peak = 0.0
-            while running.poll() is None:
-                peak = max(peak, _peak_mb(running.pid))
-                time.sleep(0.02)
-        if running.returncode:
-            raise SystemExit(f"psql ended with status {running.returncode}")
-        return peak
-
-
-def _ignore(message: Message) -> None:
-    """Progress is not shown here."""
-
-
-def _peak_mb(pid: int) -> float:
-    try:
-        status = Path(f"/proc/{pid}/status").read_text()
-    except FileNotFoundError:
-        return 0.0
-    lines = [line for line in status.splitlines() if line.startswith("VmHWM")]
-    return int(lines[0].split()[1]) / 1024 if lines else 0.0
-
-
-def _rounds(
-    count: int, sides: dict[str, Callable[[], Measured]], after: Callable[[], None]
-) -> dict[str, list[Measured]]:
-    found: dict[str, list[Measured]] = {name: [] for name in sides}
-    for turn in range(count):
-        # What one side leaves to the disk is written while the other works: so each goes first.
-        for name in sorted(sides, reverse=bool(turn % 2)):
-            found[name].append(sides[name]())
-        after()
-    return found
+    def _as_sqlite(self) -> tuple[Source, str]:
+        """The same rows in a table of a SQLite file, with the types that SQLite has."""
+        path = self._rig.folder / "sqlite" / "rows.db"
+        path.parent.mkdir(exist_ok=True)
+        path.unlink(missing_ok=True)
+        with sqlite3.connect(path) as database:
+            database.execute(
+                "CREATE TABLE rows (id INTEGER, customer INTEGER, pieces INTEGER, price REAL, "
+                "ratio REAL, name TEXT, city TEXT, note TEXT, active INTEGER, day TEXT, "
+                "created TEXT, amount REAL)"
+            )
+            rows = duckdb.connect().execute(
+                "SELECT id, customer, pieces, price, ratio, name, city, note, active::INTEGER, "
+                "day::VARCHAR, strftime(created, '%Y-%m-%d %H:%M:%S.%f'), amount::DOUBLE "
+                "FROM read_parquet($path)",
+                {"path": str(self.parquet)},
+            )
+            while some := rows.fetchmany(50_000):
+                database.executemany(
+                    "INSERT INTO rows VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", some
+                )
+        values = {"Data Source": str(path)}
+        return Source("SQLite", values, "main", roots=(str(path.parent),)), f"sqlite:///{path}"
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, default=2_000_000)
-    parser.add_argument("--rounds", type=int, default=6)
-    options = parser.parse_args()
-    console = Console(width=100)
+@contextmanager
+def _rig() -> Iterator[Rig]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o755)
         with start(folder / "home") as server:
-            bench = Bench(server, folder, options.rows)
-            console.print(f"Making {options.rows:,} rows of 12 columns …")
-            bench.prepare()
-            found = _rounds(
-                options.rounds, {"limit": bench.limit, "ours": bench.ours}, bench.forget
-            )
-            with psycopg.connect(server.url()) as connection:
-                version = connection.info.parameter_status("server_version")
-    _show(console, found, options.rows, f"PostgreSQL {version}, Python {platform.python_version()}")
+            yield Rig(server, folder)
 
 
-def _show(console: Console, found: dict[str, list[Measured]], rows: int, versions: str) -> None:
-    limit = statistics.median(one.seconds for one in found["limit"])
-    titles = {"limit": "psql \\copy binary (the limit)", "ours": "Tidewell, a whole run"}
-    table = Table(title=f"Full load of {rows:,} rows x 12 columns ({versions})")
-    for column in ("way", "s (median)", "all s", "rows/s", "ratio", "peak MB"):
-        table.add_column(column, justify="left" if column == "way" else "right")
-    for name, measured in found.items():
-        seconds = statistics.median(one.seconds for one in measured)
-        table.add_row(
-            titles[name],
-            f"{seconds:.2f}",
-            " ".join(f"{one.seconds:.2f}" for one in measured),
-            f"{rows / seconds:,.0f}",
-            f"{seconds / limit:.2f}",
-            f"{max(one.peak_mb for one in measured):.0f}",
-        )
-    console.print(table)
+def _versions(rig: Rig) -> str:
+    with psycopg.connect(rig.url) as connection:
+        server = connection.info.parameter_status("server_version")
+    return f"PostgreSQL {server}, Python {platform.python_version()}, {platform.machine()}"
+
+
+def main() -> None:
+    """Measure, print, and write the tables where `--write` says."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=2_000_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", default="first,refresh,increment")
+    parser.add_argument("--sources", default="parquet,postgresql,sqlite")
+    parser.add_argument("--no-peers", action="store_true")
+    parser.add_argument("--write", type=Path)
+    options = parser.parse_args()
+    console = Console(width=120)
+    results = Results(console)
+    peers = not options.no_peers
+    with _rig() as rig:
+        console.print(_versions(rig))
+        bench = Bench(rig, options.rows, options.rounds, results)
+        if "first" in options.only:
+            bench.first_load(options.sources.split(","), peers=peers)
+        if "refresh" in options.only:
+            bench.refresh(peers=peers)
+        if "increment" in options.only:
+            bench.increment(peers=peers)
+        if options.write:
+            options.write.write_text("\n".join([_versions(rig), "", *results.lines]) + "\n")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ need() { # command, package
 }
 need chromium chromium
 need mariadbd mariadb-server
+need pg_createcluster postgresql
 [ -n "$missing" ] || exit 0
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
     echo "The tests need these Debian packages; install them first:$missing" >&2

@@ -82,6 +82,8 @@ def connect(address: CacheAddress, application_name: str = "tidewell") -> Connec
                 sslmode=address.sslmode,
                 connect_timeout=address.connect_timeout,
                 application_name=application_name,
+                # Not the database's own: a database may hold Latin 1, what we send is UTF-8.
+                client_encoding="utf8",
                 # Nothing of this machine's own user takes part: no password file, no key.
                 passfile=os.devnull,
                 sslcertmode="disable",

@@ -80,10 +80,12 @@ class Sums:
 class Digest:
     """Computes both sides for the columns of one load.
 
-    `columns` are their names in the staging table, and how they are held.
+    `columns` are their names in the staging table, and how they are held. Where the database does
+    not hold UTF-8 its bytes of a text are others than ours, so that all texts go by SHA-256.
     """
 
-    def __init__(self, columns: Sequence[tuple[str, Held]]) -> None:
+    def __init__(self, columns: Sequence[tuple[str, Held]], *, utf8: bool = True) -> None:
+        self._longest = LONGEST_HASHED if utf8 else -1
         self._columns = [(name, _kind(held)) for name, held in columns]
         others = [kind for _, kind in self._columns if not kind.startswith("hash")]
         self.read = Sums(0, 0, [Decimal(0)] * len(others))
@@ -97,7 +99,7 @@ class Digest:
             values = batch.column(position)
             if kind.startswith("hash"):
                 seed = position + 1
-                hashes = _hashes(kind, values, seed)
+                hashes = _hashes(kind, values, seed, self._longest)
                 if values.null_count:
                     hashes[_nulls(values)] = seed
                     self._with_nulls.add(position)
@@ -115,9 +117,8 @@ class Digest:
 
     def of_table(self, connection: Connection, table: sql.Identifier) -> Sums:
         """What stands in a table, as the server sees it."""
-        encoding = connection.info.parameter_status("server_encoding")
         parts = [
-            (kind, self._part(position, name, kind, encoding == "UTF8"))
+            (kind, self._part(position, name, kind))
             for position, (name, kind) in enumerate(self._columns)
         ]
         hashes = [part for kind, part in parts if kind.startswith("hash")]
@@ -130,12 +131,12 @@ class Digest:
         found = connection.execute(statement).fetchone() or (0, 0)
         return Sums(found[0], int(found[1]), [Decimal(one or 0) for one in found[2:]])
 
-    def _part(self, position: int, name: str, kind: str, utf8: bool) -> sql.Composed:
+    def _part(self, position: int, name: str, kind: str) -> sql.Composed:
         seed = position + 1
         fragment = sql.SQL(_SQL[kind]).format(
             value=sql.SQL("staged.{}").format(sql.Identifier(name)),
             seed=sql.Literal(seed),
-            longest=sql.Literal(LONGEST_HASHED if utf8 else -1),
+            longest=sql.Literal(self._longest),
             when_true=sql.Literal(_boolean(True, seed)),
             when_false=sql.Literal(_boolean(False, seed)),
         )
@@ -180,7 +181,7 @@ def _nulls(values: pa.Array) -> npt.NDArray[np.bool_]:
     return found
 
 
-def _hashes(kind: str, values: pa.Array, seed: int) -> Hashes:
+def _hashes(kind: str, values: pa.Array, seed: int, longest_text: int) -> Hashes:
     match kind:
         case "hash_boolean":
             true = values.fill_null(False).cast(pa.int8()).to_numpy()
@@ -203,7 +204,7 @@ def _hashes(kind: str, values: pa.Array, seed: int) -> Hashes:
         case "hash_bytea":
             return _hash_long([None if v is None else bytes(v) for v in values.to_pylist()], seed)
         case _:
-            return _hash_texts(values, seed)
+            return _hash_texts(values, seed, longest_text)
 
 
 def _stored(values: pa.Array) -> str:
@@ -228,22 +229,22 @@ def _hash_fixed(values: pa.Array, seed: int) -> Hashes:
     return hash_padded(padded.view(np.uint32), np.full(len(values), width), seed)
 
 
-def _hash_texts(values: pa.Array, seed: int) -> Hashes:
+def _hash_texts(values: pa.Array, seed: int, longest_hashed: int) -> Hashes:
     """By length, so that one long text does not make all others as wide."""
     values = values.fill_null("")
     lengths = pc.binary_length(values).to_numpy(zero_copy_only=False).astype(np.int64)
     longest = int(lengths.max(initial=0))
-    if longest <= _WIDTHS[0]:
+    if longest <= min(_WIDTHS[0], longest_hashed):
         return _hash_short(values, lengths, longest, seed)
     hashes = np.empty(len(values), np.uint64)
     least = -1
-    for most in (*_WIDTHS, longest):
+    for most in (*(width for width in _WIDTHS if width <= longest_hashed), longest):
         chosen = (lengths > least) & (lengths <= most)
         if chosen.any():
             some = values.filter(pa.array(chosen))
             hashes[chosen] = (
                 _hash_short(some, lengths[chosen], most, seed)
-                if most <= LONGEST_HASHED
+                if most <= longest_hashed
                 else _hash_long([one.encode() for one in some.to_pylist()], seed)
             )
         least = max(least, most)

@@ -46,11 +46,13 @@ class Load:
         self._plan = plan
         self._progress = progress
         self.columns = shape.loaded_columns(plan.columns)
+        self._utf8 = connection.info.parameter_status("server_encoding") == "UTF8"
         self._stream = CopyStream(
             plan.columns,
             [column.name for column in self._listed],
             plan.key,
             truncate_strings=plan.truncate_strings,
+            utf8=self._utf8,
         )
         self.made_schema = False
         self._key = [self.columns[name].name for name in plan.key]
@@ -162,6 +164,7 @@ class Load:
             [column.name for column in columns],
             self._plan.key,
             truncate_strings=self._plan.truncate_strings,
+            utf8=self._utf8,
         )
         self._send("copy", staging, columns, stream, keys)
         self._statements.execute("analyze", table=staging)

@@ -9,7 +9,7 @@ SELECT to_regnamespace(quote_ident(%(schema)s)) IS NOT NULL;
 CREATE SCHEMA {schema};
 
 -- name: relation_kind
--- What stands at a place: r a table, p a partitioned one, v a view, …; no row: nothing.
+-- What stands at a place: r a table, p a partitioned one, v a view; no row: nothing.
 SELECT class.relkind::text
   FROM pg_class AS class
   JOIN pg_namespace AS namespace ON namespace.oid = class.relnamespace

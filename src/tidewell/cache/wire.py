@@ -53,13 +53,14 @@ class CopyStream:
         key: Sequence[str],
         *,
         truncate_strings: bool,
+        utf8: bool = True,
     ) -> None:
         self._columns = [(column, held(column)) for column in columns]
         self._key = tuple(key)
         self._truncate = truncate_strings
         self.counts = Counts()
         self.digest = Digest(
-            [(name, one) for name, (_, one) in zip(names, self._columns, strict=True)]
+            [(name, one) for name, (_, one) in zip(names, self._columns, strict=True)], utf8=utf8
         )
         fields = [
             pa.field(str(position), one.arrow) for position, (_, one) in enumerate(self._columns)
