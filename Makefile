@@ -43,6 +43,7 @@ lock: $(DONE)/uv ## resolve the dependencies anew into requirements*.lock
 	$(UV) pip compile $(LOCK) pyproject.toml --all-extras --group dev -o requirements-dev.lock
 	$(UV) pip compile $(LOCK) --group build -o requirements-build.lock
 	$(UV) pip compile $(LOCK) --group demo --no-deps -o requirements-demo.lock
+	$(UV) pip compile $(LOCK) --group connectors --no-deps -o requirements-connectors.lock
 LOCK := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 
 clean: ## remove what was installed and built; data in .tidewell stays
@@ -50,7 +51,7 @@ clean: ## remove what was installed and built; data in .tidewell stays
 
 # What is installed, each step once for each state of its lock.
 install: $(DONE)/project $(DONE)/demo
-install-dev: $(DONE)/project $(DONE)/demo $(DONE)/dev $(DONE)/odata $(DONE)/axe $(DONE)/system
+install-dev: $(DONE)/project $(DONE)/demo $(DONE)/dev $(DONE)/odata $(DONE)/mailchimp $(DONE)/connectors $(DONE)/axe $(DONE)/system
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -81,6 +82,17 @@ $(DONE)/dev: requirements-dev.lock $(DONE)/locked
 # The real OData server of the tests is a Node program; Node itself comes with the dev lock.
 $(DONE)/odata: tests/odata/package-lock.json $(DONE)/dev
 	cd tests/odata && PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --silent --no-audit --no-fund
+	@touch $@
+
+# Airbyte connectors for the tests, in a folder that the tests alone put on their path.
+$(DONE)/connectors: requirements-connectors.lock $(DONE)/uv
+	$(UV) pip install --quiet --no-deps --require-hashes --python-version 3.11 \
+		--target $(VENV)/connectors -r requirements-connectors.lock
+	@touch $@
+
+# MailChimp's published description of its API, and Prism that answers as it says.
+$(DONE)/mailchimp: tests/mailchimp/package-lock.json $(DONE)/dev
+	cd tests/mailchimp && PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --silent --no-audit --no-fund
 	@touch $@
 
 # axe-core judges the accessibility of the pages, inside the browser.

@@ -97,6 +97,20 @@ class EgressRules:
             "The operator of this service can allow it with TIDEWELL_EGRESS_ALLOW."
         )
 
+    def lists(self, host: str, port: int) -> bool:
+        """Whether the operator lists this very host or address; a public one need not be.
+
+        For drivers that go to one vendor's hosts, and elsewhere only where the operator says so.
+        """
+        name = host.lower().strip("[]")
+        if {name, f"{name}:{port}", f"[{name}]:{port}"} & self.hosts:
+            return True
+        try:
+            address = ipaddress.ip_address(name)
+        except ValueError:
+            return False
+        return any(address in network for network in self.networks)
+
     def _allows(self, address: Address, host: str, port: int) -> bool:
         judged = list(_meant(address))
         if any(one in network for one in judged for network in _NEVER):

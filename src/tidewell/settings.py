@@ -69,6 +69,10 @@ class Settings(BaseSettings):
         default="",
         description="Folders that the Files driver may read, separated by ':'; empty: none.",
     )
+    manifests: Path | None = Field(
+        default=None,
+        description="Folder of Airbyte manifests (*.yaml), each a driver of its file's name.",
+    )
     egress_allow: str = Field(
         default="",
         description=(

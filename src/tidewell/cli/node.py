@@ -20,6 +20,7 @@ from tidewell.runs.sweeper import keep_sweeping
 from tidewell.runs.ticker import keep_ticking
 from tidewell.runs.worker import keep_working
 from tidewell.settings import Settings
+from tidewell.sources import registry
 from tidewell.sources.protocol import Environment
 from tidewell.state.database import Database
 from tidewell.webhooks.sender import keep_sending
@@ -51,6 +52,7 @@ class Node:
 @asynccontextmanager
 async def open_node(settings: Settings, url: str) -> AsyncIterator[Node]:
     """Connect to the state database at `url` and unlock the secrets."""
+    registry.use_manifests(settings.manifests.resolve() if settings.manifests else None)
     sealing = SealingBox.from_settings(settings)
     database = Database(url, max_size=settings.run_concurrency + _SPARE_CONNECTIONS)
     async with database:

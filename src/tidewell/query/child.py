@@ -193,6 +193,7 @@ def _head(answer: Answer, before: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _engine(task: QueryTask, spill: str) -> Engine:
+    registry.use_manifests(Path(task.manifests) if task.manifests else None)
     environment = Environment(
         file_roots=tuple(Path(root) for root in task.file_roots),
         egress=EgressRules.parse(task.egress),

@@ -45,6 +45,7 @@ class QueryTask:
     wanted: Mapping[str, Any] = field(default_factory=dict)
     file_roots: tuple[str, ...] = ()
     egress: str = ""
+    manifests: str = ""
 
     def to_line(self) -> bytes:
         """The task as a line of the protocol."""

@@ -38,6 +38,7 @@ async def over_account(
         cache=_address(cache, sealing, settings) if cache else None,
         file_roots=tuple(str(root) for root in settings.file_roots()),
         egress=settings.egress_allow,
+        manifests=str(settings.manifests.resolve()) if settings.manifests else "",
         memory=settings.query_memory,
         most_rows=settings.query_max_rows,
     )

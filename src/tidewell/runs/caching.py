@@ -48,6 +48,7 @@ class CachingRun:
             egress=EgressRules.parse(task.egress),
             trace=self._log,
         )
+        registry.use_manifests(Path(task.manifests) if task.manifests else None)
         with registry.driver(task.driver).open(task.source, environment) as source:
             self._source = source
             self._check()

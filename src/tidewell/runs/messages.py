@@ -52,6 +52,7 @@ class CachingTask:
     timeout_seconds: int | None = None
     file_roots: tuple[str, ...] = ()
     egress: str = ""
+    manifests: str = ""
 
     def to_line(self) -> bytes:
         """The task as a line of the protocol."""

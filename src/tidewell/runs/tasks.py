@@ -64,4 +64,5 @@ def caching_task(
         timeout_seconds=params.timeout_seconds,
         file_roots=tuple(str(root) for root in settings.file_roots()),
         egress=settings.egress_allow,
+        manifests=str(settings.manifests.resolve()) if settings.manifests else "",
     )

@@ -1,0 +1,93 @@
+"""A connector as a driver: found by its manifest, opened with its spec's keys."""
+
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from tidewell.errors import SourceRefused
+from tidewell.sources.declarative.keys import TIMEOUT, Spec
+from tidewell.sources.protocol import Environment, Key, Source
+
+
+@dataclass(frozen=True)
+class Connection:
+    """What a driver made of a connection's values.
+
+    `trusted` and `strict` as in `streams.Streams`. `secrets` are masked in everything that is told.
+    `headers` go with each request to the host `headers_for`, and to no other. `own` says that this
+    program wrote the manifest, so that it need not be held against the language each time.
+    """
+
+    schema: str
+    manifest: Mapping[str, Any]
+    config: Mapping[str, Any]
+    secrets: tuple[str, ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    headers_for: str = ""
+    trusted: bool = False
+    strict: bool = False
+    own: bool = False
+    timeout: float = 60.0
+
+
+@contextmanager
+def importing_the_cdk() -> Iterator[None]:
+    """It warns of classes of its own, which it calls experimental, when it is first imported."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def open_source(connection: Connection, environment: Environment) -> Source:
+    """A source over a connector; the CDK is imported with the first of them."""
+    with importing_the_cdk():
+        from tidewell.sources.declarative.source import DeclarativeSource  # noqa: PLC0415 - heavy
+    return DeclarativeSource(connection, environment)
+
+
+@dataclass(frozen=True)
+class DeclarativeDriver:
+    """A connector that the operator installed; one schema of its name."""
+
+    name: str
+    manifest: Mapping[str, Any]
+    dialect: str = ""
+    several_schemas: bool = False
+
+    @property
+    def keys(self) -> tuple[Key, ...]:
+        """What its spec asks for."""
+        return self._spec.keys
+
+    def open(self, values: Mapping[str, str], environment: Environment) -> Source:
+        """A source over the connector; nothing is requested yet."""
+        connection = Connection(
+            schema=self.name,
+            manifest=self.manifest,
+            config=self._spec.config(values),
+            secrets=secrets_of(self.keys, values),
+            trusted=True,
+            timeout=seconds(values),
+        )
+        return open_source(connection, environment)
+
+    @cached_property
+    def _spec(self) -> Spec:
+        specification = (self.manifest.get("spec") or {}).get("connection_specification") or {}
+        return Spec(specification)
+
+
+def secrets_of(keys: tuple[Key, ...], values: Mapping[str, str]) -> tuple[str, ...]:
+    """The values that may stand in no message."""
+    return tuple(values[key.name] for key in keys if key.secret and values.get(key.name))
+
+
+def seconds(values: Mapping[str, str]) -> float:
+    """The value of `Timeout`. Raises SourceRefused."""
+    text = values.get(TIMEOUT.name) or TIMEOUT.default
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) <= 3600:
+        raise SourceRefused("Timeout must be a whole number of seconds from 1 to 3600.")
+    return float(text)
