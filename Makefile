@@ -1,6 +1,6 @@
 # Everything a person types. `make` alone shows the list.
 .DEFAULT_GOAL := help
-.PHONY: help run test fmt lint types bench lock clean install install-dev
+.PHONY: help run test fmt lint types bench bench-api fuzz lock clean install install-dev
 SHELL := /bin/sh
 PYTHON ?= python3
 VENV := .venv
@@ -37,6 +37,12 @@ types: install-dev ## strict types only
 
 bench: install-dev ## measure the load against the limit, psql \copy of the same rows
 	$(BIN)/python -m benchmarks.load
+
+bench-api: install-dev ## measure the API's calls with 10,000 jobs, and with 1,000 sub-accounts
+	$(BIN)/python -m benchmarks.api
+
+fuzz: install-dev ## make 20,000 calls that the OpenAPI document allows or forbids
+	FUZZ_CASES=20000 FUZZ_SEED=$${FUZZ_SEED:-$$(date +%s)} $(BIN)/pytest -s tests/conformance/job_api/test_fuzz.py
 
 lock: $(DONE)/uv ## resolve the dependencies anew into requirements*.lock
 	$(UV) pip compile $(LOCK) pyproject.toml -o requirements.lock

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
+from uuid import uuid4
 
 import jsonschema_rs
 
@@ -45,6 +46,13 @@ class Operation:
     def path_parameters(self) -> list[str]:
         """The names of what stands in the path."""
         return [one["name"] for one in self.about.get("parameters", ()) if one["in"] == "path"]
+
+    def concrete_path(self) -> str:
+        """The path, with ids that nobody has."""
+        path = self.path
+        for name in self.path_parameters():
+            path = path.replace(f"{{{name}}}", str(uuid4()))
+        return path
 
     def faults(self, status: int, answer: Any) -> list[str]:
         """What in an answer is not as the document says, undocumented fields included."""

@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from tidewell.errors import Detail, InvalidRequest, TidewellError, TooManyRequests
+from tidewell.errors import Detail, InvalidRequest, NotFound, TidewellError, TooManyRequests
 
 RETRY_SECONDS = 5
 _CODES = {
@@ -97,6 +97,9 @@ def _answer(
 def _tidewell_error(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, TidewellError):
         raise error
+    if isinstance(error, NotFound) and request.url.path in request.app.openapi()["paths"]:
+        # A path that exists, for other methods; a route with an id in this place has taken it.
+        return _http_error(request, HTTPException(405))
     if error.status >= 500:
         log.warning("request_failed", code=error.code, exc_info=error)
     message = error.message
@@ -133,6 +136,9 @@ def _http_error(request: Request, error: Exception) -> JSONResponse:
 
 def _methods(request: Request) -> list[str]:
     """The methods that a path takes, of all its routes (RFC 9110 §15.5.6)."""
+    described = request.app.openapi()["paths"].get(request.url.path)
+    if described:
+        return [method.upper() for method in described]
     return [
         method
         for method in ("GET", "POST", "PUT", "PATCH", "DELETE")

@@ -1,7 +1,9 @@
 """Around every request: an id, a limit on the body, a line in the log, and no error that leaks."""
 
+import asyncio
 import re
 import time
+from contextlib import suppress
 from uuid import uuid4
 
 import orjson
@@ -14,6 +16,8 @@ from tidewell.errors import PayloadTooLarge, TidewellError
 from tidewell.metrics import REQUEST_SECONDS
 
 LARGEST_BODY = 1 << 20
+_MOST_DRAINED = 32 << 20
+_DRAIN_SECONDS = 5
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _PAGES = "/oem/"
 _WITH_BODY = {"POST", "PUT", "PATCH"}
@@ -39,7 +43,7 @@ class Around:
         scope.setdefault("state", {})["request_id"] = request_id
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
-        exchange = _Exchange(receive, send, request_id)
+        exchange = _Exchange(receive, send, request_id, waits="expect" in headers)
         began = time.perf_counter()
         try:
             refusal = _refusal(scope, headers)
@@ -68,10 +72,11 @@ class Around:
 class _Exchange:
     """One request's messages: counts what comes, and marks what goes."""
 
-    def __init__(self, receive: Receive, send: Send, request_id: str) -> None:
+    def __init__(self, receive: Receive, send: Send, request_id: str, *, waits: bool) -> None:
         self._receive = receive
         self._send = send
         self._request_id = request_id
+        self._waits = waits
         self._received = 0
         self.status = 0
 
@@ -93,10 +98,28 @@ class _Exchange:
             headers.setdefault("cache-control", "no-store")
         await self._send(message)
 
+    async def _drain(self) -> None:
+        """Take in what a client is still sending, within bounds.
+
+        One that is answered and cut off in the middle of its body sees a broken connection, and
+        never reads why.
+        """
+        if self._waits:
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_DRAIN_SECONDS):
+                while self._received <= _MOST_DRAINED:
+                    message = await self._receive()
+                    self._received += len(message.get("body", b""))
+                    if not message.get("more_body"):
+                        return
+
     async def refuse(self, status: int, code: str, message: str) -> None:
         """Answer with an error, unless an answer has begun."""
         if self.status:
             return
+        if status == 413:
+            await self._drain()
         body = orjson.dumps(error_body(code, message, self._request_id))
         await self.send(
             {

@@ -6,7 +6,9 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from tidewell.clock import to_wire
+import orjson
+
+from tidewell.clock import SENTINEL, to_wire
 from tidewell.jobs.schedule import Interval
 
 STATUS = {
@@ -18,6 +20,9 @@ STATUS = {
     "stopped": "JOB_STOPPED",
 }
 """How the Job API names the states of a run; for it, one that waits for its next try is queued."""
+
+_PARAMS = 14
+"""Where the params stand among the columns of `list_jobs_as_text`."""
 
 
 @dataclass(frozen=True)
@@ -45,30 +50,79 @@ def duration(started: datetime | None, ended: datetime | None) -> int:
 
 
 def job_to_wire(row: Mapping[str, Any], now: datetime) -> dict[str, Any]:
-    """The job object of the Job API, from a row of the statements in `queries.sql`."""
-    next_run = to_wire(row["next_run_at"] if row["enabled"] else None)
+    """The job object of the Job API, from a row of the statement `list_jobs`."""
+    started = row["run_started_at"]
+    return _job(
+        row["job_type"],
+        str(row["id"]),
+        row["name"],
+        row["enabled"],
+        to_wire(row["created_at"]),
+        to_wire(row["modified_at"]),
+        to_wire(row["next_run_at"] if row["enabled"] else None),
+        row["interval_unit"],
+        row["interval_value"],
+        row["log_verbosity"],
+        to_wire(started),
+        duration(started, row["run_finished_at"] or now),
+        row["run_state"],
+        row["run_rows_affected"],
+        row["params"],
+        row["connection_name"],
+        row["cache_schema"],
+        row["cache_table"],
+    )
+
+
+def job_of_texts(row: tuple[Any, ...]) -> dict[str, Any]:
+    """The same, from a row of the statement `list_jobs_as_text`."""
+    values = list(row)
+    values[_PARAMS] = orjson.loads(values[_PARAMS])
+    return _job(*values)
+
+
+def _job(
+    job_type: str,
+    job_id: str,
+    name: str,
+    enabled: bool,
+    created: str,
+    modified: str,
+    next_run: str | None,
+    interval_unit: str,
+    interval_value: int,
+    log_verbosity: int,
+    run_started: str | None,
+    run_seconds: int | None,
+    run_state: str | None,
+    run_rows_affected: int | None,
+    params: Mapping[str, Any],
+    connection_name: str | None,
+    cache_schema: str | None,
+    cache_table: str | None,
+) -> dict[str, Any]:
     return {
-        "jobType": row["job_type"],
-        "id": str(row["id"]),
-        "name": row["name"],
-        "enabled": row["enabled"],
-        "created": to_wire(row["created_at"]),
-        "lastModified": to_wire(row["modified_at"]),
-        "nextRunTime": next_run,
-        "intervalUnit": row["interval_unit"],
-        "intervalValue": row["interval_value"],
-        "logVerbosity": row["log_verbosity"],
+        "jobType": job_type,
+        "id": job_id,
+        "name": name,
+        "enabled": enabled,
+        "created": created,
+        "lastModified": modified,
+        "nextRunTime": next_run or SENTINEL,
+        "intervalUnit": interval_unit,
+        "intervalValue": interval_value,
+        "logVerbosity": log_verbosity,
         "lastRun": {
-            "dateTime": to_wire(row["run_started_at"]),
-            "duration": duration(row["run_started_at"], row["run_finished_at"] or now),
-            "status": STATUS.get(row["run_state"], ""),
-            "rowsAffected": row["run_rows_affected"] or 0,
-            "nextRunTime": next_run,
+            "dateTime": run_started or SENTINEL,
+            "duration": run_seconds or 0,
+            "status": STATUS.get(run_state or "", ""),
+            "rowsAffected": run_rows_affected or 0,
+            "nextRunTime": next_run or SENTINEL,
         },
         "params": {
-            **row["params"],
-            "sourceConnectionName": row["connection_name"] or "",
-            "cacheSchema": row["cache_schema"] or "",
-            "cacheTable": row["cache_table"] or "",
+            **params,
+            "sourceConnectionName": connection_name or "",
+            "cacheSchema": cache_schema or "",
+            "cacheTable": cache_table or "",
         },
     }

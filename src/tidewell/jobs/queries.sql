@@ -54,6 +54,32 @@ SELECT job.*, connection.name AS connection_name,
    AND (%(connection_ids)s::uuid[] IS NULL OR job.connection_id = ANY (%(connection_ids)s))
  ORDER BY job.created_at, job.id;
 
+-- name: list_jobs_as_text
+-- The same jobs as list_jobs, with just what the Job API shows and every value as it is shown:
+-- PostgreSQL writes ten thousand times faster than Python reads and writes them. A time that does
+-- not exist is NULL. The columns are the arguments of `job_of_texts`, in order.
+SELECT job.job_type, job.id::text, job.name, job.enabled,
+       to_char(job.created_at, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
+       to_char(job.modified_at, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
+       CASE WHEN job.enabled THEN to_char(job.next_run_at, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') END,
+       job.interval_unit, job.interval_value, job.log_verbosity,
+       to_char(latest.started_at, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
+       greatest(floor(extract(epoch FROM
+           coalesce(latest.finished_at, %(now)s) - latest.started_at)), 0)::bigint,
+       latest.state, latest.rows_affected,
+       job.params::text, connection.name, job.cache_schema, job.cache_table
+  FROM job
+  LEFT JOIN connection ON connection.id = job.connection_id
+  LEFT JOIN LATERAL (
+       SELECT state, started_at, finished_at, rows_affected
+         FROM run
+        WHERE run.job_id = job.id
+        ORDER BY queued_at DESC, id
+        LIMIT 1) AS latest ON true
+ WHERE job.account_id = %(account_id)s
+   AND (%(connection_ids)s::uuid[] IS NULL OR job.connection_id = ANY (%(connection_ids)s))
+ ORDER BY job.created_at, job.id;
+
 -- name: same_table
 -- The caching job that already keeps this table, or already has this place in the cache.
 SELECT id, name, cache_schema, cache_table,

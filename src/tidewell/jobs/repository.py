@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from psycopg.rows import tuple_row
 from psycopg.types.json import Json
 
 from tidewell.errors import NotFound
@@ -86,6 +87,25 @@ async def listed(
         },
     )
     return await cursor.fetchall()
+
+
+async def listed_as_text(
+    connection: Connection,
+    account_id: UUID,
+    connection_ids: Collection[UUID] | None,
+    now: datetime,
+) -> list[tuple[Any, ...]]:
+    """The same jobs in the same order, each as the arguments of `job_of_texts`."""
+    async with connection.cursor(row_factory=tuple_row) as cursor:
+        await cursor.execute(
+            _SQL["list_jobs_as_text"],
+            {
+                "account_id": account_id,
+                "now": now,
+                "connection_ids": None if connection_ids is None else list(connection_ids),
+            },
+        )
+        return await cursor.fetchall()
 
 
 async def one(
