@@ -6,8 +6,12 @@
 SELECT pg_advisory_xact_lock(7205759403792794);
 
 -- name: has_bookkeeping
--- Whether the table below stands.
-SELECT to_regclass('tidewell.cached_table') IS NOT NULL;
+-- Whether the table below stands. From the catalogue itself, as in schema_exists.
+SELECT EXISTS (
+       SELECT
+         FROM pg_class AS class
+         JOIN pg_namespace AS namespace ON namespace.oid = class.relnamespace
+        WHERE namespace.nspname = 'tidewell' AND class.relname = 'cached_table');
 
 -- name: make_bookkeeping
 -- `attempt` is the fence: the newest attempt that has begun. The place and what follows are those

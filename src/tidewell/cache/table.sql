@@ -1,8 +1,9 @@
 -- Making and changing cached tables. Identifiers and lists are put in by psycopg.sql.
 
 -- name: schema_exists
--- Whether a schema is there.
-SELECT to_regnamespace(quote_ident(%(schema)s)) IS NOT NULL;
+-- Whether a schema is there. From the catalogue itself: to_regnamespace would remember a "no" of
+-- before a wait for somebody who made it.
+SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = %(schema)s);
 
 -- name: make_schema
 -- The schema of a connection.
