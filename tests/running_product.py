@@ -17,7 +17,7 @@ from tests.product import Customer, Vendor, make_customer, make_vendor, process
 from tidewell.state.embedded import EmbeddedServer
 
 ORDERS = 100_000
-_START_SECONDS = 30
+_START_SECONDS = 120
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 CHROMIUM = "/usr/bin/chromium"
 ARTIFACTS = Path(__file__).parents[2] / "artifacts" / "e2e"
 _AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
 _PATIENCE_MS = 30_000
+expect.set_options(timeout=_PATIENCE_MS)
 
 # What a browser writes by itself when a page answers with an error status, as refusals do.
 _EXPECTED = "Failed to load resource"

@@ -113,3 +113,11 @@ SELECT id, parent_id
   FROM account
  WHERE %(id)s::uuid IS NULL OR id = %(id)s
  LIMIT %(limit)s;
+
+-- name: account
+-- An account, with its vendor.
+SELECT account.id, account.external_id, account.name, account.created_at, account.parent_id,
+       parent_account.name AS parent_name, parent_account.frame_origins
+  FROM account
+  JOIN parent_account ON parent_account.id = account.parent_id
+ WHERE account.id = %(account_id)s;

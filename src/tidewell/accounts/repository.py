@@ -211,6 +211,15 @@ async def delete_account(connection: Connection, account_id: UUID, parent_id: UU
     )
 
 
+async def account(connection: Connection, account_id: UUID) -> dict[str, Any]:
+    """A sub-account, with its vendor's name and frame origins. Raises NotFound."""
+    cursor = await connection.execute(_SQL["account"], {"account_id": account_id})
+    row = await cursor.fetchone()
+    if row is None:
+        raise NotFound(f"There is no sub-account {account_id}.")
+    return row
+
+
 async def is_account_of(connection: Connection, account_id: UUID, parent_id: UUID) -> bool:
     """Whether a sub-account belongs to a parent."""
     cursor = await connection.execute(

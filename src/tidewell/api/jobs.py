@@ -79,7 +79,7 @@ async def create_job(
     body: JobBody, caller: AccountCaller, node: Node, changes: Changes
 ) -> dict[str, Any]:
     """Make a job; without `definedNextRun` its first run is queued at once."""
-    settings = await _checked(body, caller, node)
+    settings = await checked(body, caller, node)
     job_id = await changes.create(caller.account_id, settings, body)
     return await _one(node, caller, job_id)
 
@@ -94,7 +94,7 @@ async def validate_job(
     body: JobBody, caller: AccountCaller, node: Node, changes: Changes
 ) -> dict[str, Any]:
     """All checks of create; nothing is made."""
-    settings = await _checked(body, caller, node)
+    settings = await checked(body, caller, node)
     await changes.check(caller.account_id, settings)
     return {
         "valid": True,
@@ -115,7 +115,7 @@ async def update_job(
     """Replace a job's settings."""
     key = _id("job", job_id)
     await _one(node, caller, key)
-    await changes.update(caller.account_id, key, await _checked(body, caller, node), body)
+    await changes.update(caller.account_id, key, await checked(body, caller, node), body)
     return await _one(node, caller, key)
 
 
@@ -199,7 +199,7 @@ async def get_run_log(
     return {"lines": [log_line_to_wire(row) for row in rows]}
 
 
-async def _checked(body: JobBody, caller: Account, node: Services) -> JobSettings:
+async def checked(body: JobBody, caller: Account, node: Services) -> JobSettings:
     """Every check of a job's body; the source is asked where it answers in time."""
     refuse_what_is_not_done(body)
     try:

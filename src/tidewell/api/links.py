@@ -25,6 +25,7 @@ from tidewell.sources import registry
 router = APIRouter(route_class=StrictRoute, tags=["connections"])
 CACHE_PAGE = "/oem/user/cacheConnection"
 CONNECTION_PAGE = "/oem/user/connections/edit"
+JOBS_PAGE = "/oem/user/jobs"
 _CACHE_NAME = "OEMCacheConnection"
 
 ConnectionName = Annotated[str, Field(max_length=64, pattern=r"^[^\x00-\x1f\x7f]*$")]
@@ -52,6 +53,22 @@ class CreateLinkBody(EditLinkBody):
 
     data_source: Annotated[Text | None, Field(alias="dataSource")] = None
     external_id: Annotated[Text | None, Field(alias="externalId")] = None
+
+
+class JobsLinkBody(BaseModel):
+    """The body that asks for a link to the Jobs pages; without `redirectURL` none leads back."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        use_attribute_docstrings=True,
+        json_schema_extra={"examples": [{"redirectURL": "https://www.google.com"}]},
+    )
+
+    redirect_url: Annotated[str, Field(alias="redirectURL", max_length=2048)] = ""
+    """Where the pages lead back to: absolute http or https, without credentials."""
+
+
+_NO_BODY = JobsLinkBody()
 
 
 @router.post(
@@ -99,6 +116,22 @@ async def edit_link(
         row = await repository.one(connection, caller.account_id, key, caller.connection_ids)
     link = _link(caller, body, "editConnection", driver=row["driver"], connection_id=key)
     return await _made(link, f"{CONNECTION_PAGE}/{key}", caller, node, request, "")
+
+
+@router.post("/api/poweredby/jobs", operation_id="generateJobsURL", response_model=FormLink)
+async def jobs_link(
+    caller: AccountCaller, node: Node, request: Request, body: JobsLinkBody = _NO_BODY
+) -> dict[str, str]:
+    """A link to the pages on which a customer sees and steers its jobs."""
+    link = Link(
+        parent_id=caller.parent_id,
+        account_id=caller.account_id,
+        flow="jobs",
+        driver="",
+        return_url=body.redirect_url,
+        connection_ids=caller.connection_ids,
+    )
+    return await _made(link, JOBS_PAGE, caller, node, request, "")
 
 
 @router.delete(
@@ -162,7 +195,8 @@ async def _made(
     now = clock.now()
     async with node.database.transaction() as connection:
         parent = await accounts.parent(connection, caller.parent_id)
-        links.check_return_url(link.return_url, parent["return_hosts"])
+        if link.return_url or link.flow != "jobs":
+            links.check_return_url(link.return_url, parent["return_hosts"])
         key = await signing.current(connection, node.sealing, now)
         target = link.connection_id or link.account_id
         await audit.record(connection, caller.author, Action.LINK_MADE, target, link.flow, now)

@@ -9,6 +9,7 @@ import typer
 from tidewell import __version__, clock
 from tidewell.accounts import tokens
 from tidewell.cli.accounts import account_app, subaccount_app
+from tidewell.cli.admin import admin_app
 from tidewell.cli.calling import Json, Token, Url
 from tidewell.cli.connections import connection_app
 from tidewell.cli.database import db_app
@@ -46,6 +47,7 @@ app.add_typer(pat_app, name="pat")
 app.add_typer(db_app, name="db")
 app.add_typer(secrets_app, name="secrets")
 app.add_typer(signing_app, name="signing-key")
+app.add_typer(admin_app, name="admin")
 
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0: a free one.")]

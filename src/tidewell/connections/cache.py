@@ -145,6 +145,12 @@ async def save(
     return dict(row or {})
 
 
+async def stored(connection: Connection, account_id: UUID) -> dict[str, Any] | None:
+    """The account's cache connection, sealed, and whether it worked; None: there is none yet."""
+    cursor = await connection.execute(_SQL["stored_cache"], {"account_id": account_id})
+    return await cursor.fetchone()
+
+
 def to_wire_connection(row: Mapping[str, Any], text: str) -> dict[str, Any]:
     """The answer of POST /api/job/cacheConnection (contract §3)."""
     answer: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""Links to the hosted forms: made for a customer, signed by us, good for a short time (§3).
+"""Links to the hosted pages: made for a customer, signed by us, good for a short time (§3).
 
 What a link says is inside its signed token, the return address too; what stands beside the token
 in the query string is for the reference's clients to read, and never trusted.
@@ -19,17 +19,19 @@ from tidewell.errors import InvalidRequest, Unauthenticated
 OPENS_FOR = timedelta(seconds=180)
 ISSUER = "tidewell.accountservice"
 AUDIENCE = "tidewell.oem"
+OPERATOR_AUDIENCE = "tidewell.operator"
 TOKEN_TYPE = "powered-by"  # noqa: S105 - a claim's value
 _LONGEST_URL = 2048
 
-Flow = Literal["cacheConnection", "createConnection", "editConnection"]
+Flow = Literal["cacheConnection", "createConnection", "editConnection", "jobs"]
 
 
 @dataclass(frozen=True)
 class Link:
-    """What a form is for: whose it is, what it edits, and where the person goes back to.
+    """What a page is for: whose it is, what it edits, and where the person goes back to.
 
-    `driver` is "" where the person chooses; `editable_name` False pins `name`.
+    `driver` is "" where the person chooses; `editable_name` False pins `name`. `connection_ids`
+    narrows the Jobs pages to the jobs of these connections.
     """
 
     parent_id: UUID
@@ -41,6 +43,7 @@ class Link:
     editable_name: bool = True
     external_id: str | None = None
     connection_id: UUID | None = None
+    connection_ids: frozenset[UUID] | None = None
 
     def claims(self, now: datetime) -> dict[str, Any]:
         """The claims of the link's token."""
@@ -62,6 +65,9 @@ class Link:
             "editableName": self.editable_name,
             "externalId": self.external_id,
             "connectionId": str(self.connection_id) if self.connection_id else None,
+            "connectionIds": sorted(map(str, self.connection_ids or ()))
+            if self.connection_ids is not None
+            else None,
         }
 
     @classmethod
@@ -77,6 +83,7 @@ class Link:
             editable_name=claims["editableName"],
             external_id=claims["externalId"],
             connection_id=UUID(claims["connectionId"]) if claims["connectionId"] else None,
+            connection_ids=_ids(claims.get("connectionIds")),
         )
 
 
@@ -85,13 +92,27 @@ def address(base_url: str, path: str, token: str, link: Link, shown_name: str = 
     query = f"token={token}"
     if link.driver:
         query += f"&driver={quote(link.driver, safe='')}"
-    query += f"&redirectUrl={quote(link.return_url, safe='')}"
+    if link.return_url:
+        query += f"&redirectUrl={quote(link.return_url, safe='')}"
     if shown_name:
         query += f"&connectionName={quote(shown_name, safe='')}"
     return f"{base_url.rstrip('/')}{path}?{query}"
 
 
-def verify(token: str, keys: Sequence[SigningKey], now: datetime) -> dict[str, Any]:
+def operator_claims(now: datetime) -> dict[str, Any]:
+    """The claims of a link with which an operator signs in: to every account of the service."""
+    return {
+        "iss": ISSUER,
+        "aud": OPERATOR_AUDIENCE,
+        "nbf": now,
+        "exp": now + OPENS_FOR,
+        "jti": str(uuid4()),
+    }
+
+
+def verify(
+    token: str, keys: Sequence[SigningKey], now: datetime, audience: str = AUDIENCE
+) -> dict[str, Any]:
     """The claims of a link's token. Raises Unauthenticated: altered, or opened too late."""
     refused = Unauthenticated("This link is not valid, or no longer: ask for a new one.")
     for key in keys:
@@ -101,7 +122,7 @@ def verify(token: str, keys: Sequence[SigningKey], now: datetime) -> dict[str, A
                 key.public_pem,
                 algorithms=[ALGORITHM],
                 issuer=ISSUER,
-                audience=AUDIENCE,
+                audience=audience,
                 options={
                     "verify_exp": False,
                     "verify_nbf": False,
@@ -115,6 +136,10 @@ def verify(token: str, keys: Sequence[SigningKey], now: datetime) -> dict[str, A
             raise refused
         return claims
     raise refused
+
+
+def _ids(texts: Sequence[str] | None) -> frozenset[UUID] | None:
+    return None if texts is None else frozenset(map(UUID, texts))
 
 
 def identity(token: str) -> str:

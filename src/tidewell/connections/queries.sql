@@ -59,3 +59,7 @@ SELECT *
 UPDATE connection
    SET is_tested = %(worked)s, test_error = %(error)s
  WHERE account_id = %(account_id)s AND id = %(id)s;
+
+-- name: stored_cache
+-- The account's cache connection as it stands.
+SELECT * FROM cache_connection WHERE account_id = %(account_id)s;

@@ -1,5 +1,31 @@
-"""Hosted pages: forms that a vendor's customers fill in, without anything loaded from elsewhere."""
+"""Hosted pages: forms that a vendor's customers fill in, and the Jobs pages.
 
-from tidewell.pages.routes import router
+Everything on them comes from here; nothing is loaded from elsewhere.
+"""
+
+from fastapi import APIRouter
+
+from tidewell.pages import routes
+from tidewell.pages.jobs import (
+    connection_pages,
+    entrance,
+    job_page,
+    list_page,
+    new_page,
+    run_page,
+)
+
+router = APIRouter()
+# `jobs/new` comes before `jobs/{job_id}`.
+for part in (
+    routes,
+    entrance,
+    list_page,
+    new_page,
+    job_page,
+    run_page,
+    connection_pages,
+):
+    router.include_router(part.router)
 
 __all__ = ["router"]

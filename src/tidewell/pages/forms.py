@@ -49,6 +49,7 @@ class Shown:
     state: str = "new"
     message: str = ""
     return_url: str = ""
+    saved_id: UUID | None = None
 
 
 @dataclass
@@ -112,7 +113,8 @@ class CacheForm:
     ) -> Shown:
         fields = fields_of(CACHE_KEYS, filled.values, filled.stored, filled.errors)
         address = return_address(self._link, state, saved)
-        return Shown(_CACHE_TITLE, _CACHE_ABOUT, fields, state, message, address)
+        saved_id = saved[0] if saved else None
+        return Shown(_CACHE_TITLE, _CACHE_ABOUT, fields, state, message, address, saved_id)
 
 
 class ConnectionForm:
@@ -212,7 +214,8 @@ class ConnectionForm:
         title, about = f"Connect {self._driver.name}", "Your tables are read from here."
         if self._link.connection_id is not None:
             title, about = "Change a connection", f"How {self._driver.name} is reached."
-        return Shown(title, about, [about_name, *fields], state, message, address)
+        saved_id = saved[0] if saved else None
+        return Shown(title, about, [about_name, *fields], state, message, address, saved_id)
 
 
 def return_address(link: Link, state: str, saved: tuple[UUID, str] | None) -> str:

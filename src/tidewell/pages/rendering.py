@@ -8,6 +8,8 @@ from typing import Any
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
+from tidewell.pages import words
+
 STATIC = Path(__file__).with_name("static")
 _DIGESTS = {
     path.name: hashlib.sha256(path.read_bytes()).hexdigest()[:12] for path in STATIC.iterdir()
@@ -27,6 +29,13 @@ def asset(name: str) -> str:
 
 
 _TEMPLATES.globals["asset"] = asset
+_TEMPLATES.filters |= {
+    "ago": words.ago,
+    "span": words.span,
+    "stamp": words.stamp,
+    "number": words.number,
+    "size": words.size,
+}
 
 
 def page(

@@ -1,54 +1,29 @@
 """The hosted forms (contract §3): opened by a signed link, and by nothing else."""
 
-from collections.abc import Callable, Coroutine
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
-import structlog
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse
-from fastapi.routing import APIRoute
 
 from tidewell import clock
 from tidewell.accounts import repository as accounts
 from tidewell.accounts.audit import Author
 from tidewell.api.services import Node, Services
 from tidewell.connections import links, signing
-from tidewell.errors import Forbidden, InvalidRequest, NotFound, TidewellError, Unauthenticated
+from tidewell.errors import Forbidden, NotFound, Unauthenticated
 from tidewell.pages.forms import CacheForm, ConnectionForm, Shown, return_address
 from tidewell.pages.rendering import STATIC, page
-from tidewell.pages.sessions import LIVES_FOR, PATH, Session, Sessions, cookie_name
+from tidewell.pages.requests import PageRoute, form_of
+from tidewell.pages.sessions import PATH, Session, Sessions, cookie_name
+from tidewell.pages.visits import is_secure, set_cookie
 from tidewell.sources import registry
 
-_MOST_FIELDS = 200
 _ASSETS = {path.name: path for path in STATIC.iterdir()}
 _KINDS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
-log = structlog.get_logger()
 
-
-class _PageRoute(APIRoute):
-    """Errors of these routes are pages, too."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handle = super().get_route_handler()
-
-        async def handle_with_pages(request: Request) -> Response:
-            try:
-                return await handle(request)
-            except TidewellError as error:
-                log.info("page_refused", code=error.code)
-                message = error.message
-                if error.status == 500:
-                    log.exception("page_broke", exc_info=error)
-                    message = "Something went wrong on our side. Please try again later."
-                values = {"message": message, "request_id": request.state.request_id}
-                return page("refused.html", status=error.status, **values)
-
-        return handle_with_pages
-
-
-router = APIRouter(route_class=_PageRoute, include_in_schema=False)
+router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 
 @router.get("/oem/static/{name}")
@@ -127,7 +102,7 @@ class _Opened:
         cls, request: Request, node: Services, *flows: str
     ) -> tuple["_Opened", dict[str, str]]:
         """Opened before, and sent from its own page. Raises Unauthenticated, Forbidden."""
-        form = await _form(request)
+        form = await form_of(request)
         session = Sessions(node.sealing).find(form.get("form", ""), request.cookies, clock.now())
         if session is None or session.link.flow not in flows:
             raise Unauthenticated(
@@ -178,29 +153,18 @@ class _Opened:
         return response
 
     def _set_cookie(self, response: Response, *, is_framed: bool) -> None:
-        third_party = is_framed and self._secure
-        response.set_cookie(
+        set_cookie(
+            response,
             cookie_name(self.session.id),
             Sessions(self._node.sealing).cookie(self.session, clock.now()),
-            max_age=int(LIVES_FOR.total_seconds()),
-            path=PATH,
-            secure=self._secure,
-            httponly=True,
-            samesite="none" if third_party else "lax",
+            PATH,
+            secure=is_secure(self._node, self._request),
+            is_framed=is_framed,
         )
-        if third_party:
-            # Inside the vendor's own page ours is a third party, whose cookies browsers keep only
-            # apart for each page around it (CHIPS).
-            response.headers["set-cookie"] += "; Partitioned"
 
     @property
     def _is_htmx(self) -> bool:
         return self._request.headers.get("hx-request") == "true"
-
-    @property
-    def _secure(self) -> bool:
-        base = self._node.settings.base_url or str(self._request.url)
-        return base.lower().startswith("https:")
 
 
 async def _check_account(node: Services, session: Session) -> None:
@@ -209,14 +173,3 @@ async def _check_account(node: Services, session: Session) -> None:
     async with node.database.transaction() as connection:
         if not await accounts.is_account_of(connection, link.account_id, link.parent_id):
             raise Unauthenticated("This link is no longer valid: ask for a new one.")
-
-
-async def _form(request: Request) -> dict[str, str]:
-    try:
-        text = (await request.body()).decode()
-        pairs = parse_qsl(
-            text, keep_blank_values=True, max_num_fields=_MOST_FIELDS, errors="strict"
-        )
-    except ValueError:
-        raise InvalidRequest("The form could not be read.") from None
-    return {name: value.replace("\0", "") for name, value in pairs}

@@ -60,3 +60,40 @@ function unreachable() {
 
 document.body.addEventListener("htmx:sendError", unreachable);
 document.body.addEventListener("htmx:timeout", unreachable);
+
+// Live pages: what is marked data-live is brought up to date, and nothing else is touched, so that
+// ticks, focus and what is typed stay. Quickly while something runs, slowly else, and not at all
+// while nobody looks.
+const QUICK = 2000;
+const SLOW = 15000;
+const ACTIVE = ".state.running, .state.queued, .state.retrying";
+
+async function refresh(page) {
+  let wait = SLOW;
+  try {
+    const answer = await fetch(location.href);
+    if (answer.status === 401) return;
+    const found = new DOMParser().parseFromString(await answer.text(), "text/html");
+    for (const part of page.querySelectorAll("[data-live]")) {
+      const fresh = part.id && found.getElementById(part.id);
+      if (fresh && !part.contains(document.activeElement) && fresh.innerHTML !== part.innerHTML) {
+        part.innerHTML = fresh.innerHTML;
+      }
+    }
+    if (found.querySelector(ACTIVE)) wait = QUICK;
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error; // a TypeError: the network is away for a while
+  }
+  later(page, wait);
+}
+
+function later(page, wait) {
+  setTimeout(() => {
+    if (document.hidden) {
+      document.addEventListener("visibilitychange", () => refresh(page), { once: true });
+    } else refresh(page);
+  }, wait);
+}
+
+const live = document.querySelector("[data-live-page]");
+if (live) later(live, live.querySelector(ACTIVE) ? QUICK : SLOW);
