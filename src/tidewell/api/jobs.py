@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import ValidationError
 
 from tidewell import clock
+from tidewell.api import scheduledqueries
 from tidewell.api.answers.base import JOB, RUN, Done
 from tidewell.api.answers.jobs import Jobs, QueuedRun, Run, RunLog, Runs, ValidJob
 from tidewell.api.bodies import StrictRoute
@@ -22,10 +23,10 @@ from tidewell.jobs import repository as jobs
 from tidewell.jobs.job import JobSettings, job_of_texts, job_to_wire
 from tidewell.jobs.params import CachingParams
 from tidewell.jobs.settings import (
+    SCHEDULED_QUERY,
     JobBody,
     check_source_name,
     check_together,
-    refuse_what_is_not_done,
 )
 from tidewell.jobs.source_check import check_source
 from tidewell.runs import repository as runs
@@ -98,8 +99,8 @@ async def validate_job(
     await changes.check(caller.account_id, settings)
     return {
         "valid": True,
-        "cacheSchema": settings.cache_schema,
-        "cacheTable": settings.cache_table,
+        "cacheSchema": settings.cache_schema or "",
+        "cacheTable": settings.cache_table or "",
     }
 
 
@@ -201,7 +202,8 @@ async def get_run_log(
 
 async def checked(body: JobBody, caller: Account, node: Services) -> JobSettings:
     """Every check of a job's body; the source is asked where it answers in time."""
-    refuse_what_is_not_done(body)
+    if body.job_type == SCHEDULED_QUERY:
+        return await scheduledqueries.checked(body, caller, node)
     try:
         params = CachingParams.model_validate(body.params)
     except ValidationError as error:

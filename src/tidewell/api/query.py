@@ -24,8 +24,7 @@ from tidewell.api.services import Node, Services
 from tidewell.errors import InvalidRequest, QueryFailed, TidewellError, Unavailable
 from tidewell.lax import LaxBool, LaxInt
 from tidewell.query import log as query_log
-from tidewell.query.encoding import MEDIA_TYPES, Format
-from tidewell.query.messages import QueryTask
+from tidewell.query.messages import MEDIA_TYPES, Format, QueryTask
 from tidewell.query.parameters import read_parameters
 from tidewell.query.processes import Running
 from tidewell.query.tasks import over_account
@@ -104,6 +103,19 @@ class BatchBody(StatementBody):
     """One set of values for each time that the statement is run."""
 
 
+class ProcedureBody(BaseModel):
+    """The body of a call of a procedure."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        extra="allow",
+        json_schema_extra={"examples": [{"procedure": "Refresh", "parameters": {}}]},
+    )
+
+    procedure: Name
+    parameters: dict[str, Any] | None = None
+
+
 @router.post("/query", operation_id="query", response_model=Results)
 async def query(
     body: QueryBody, request: Request, caller: QueryCaller, node: Node, workspace: Workspace = ""
@@ -128,6 +140,14 @@ async def batch(
     for one in sets:
         read_parameters(one)
     return await _answered(node, caller, request, _task(body, sets, "json"))
+
+
+@router.post("/exec", operation_id="execute", response_model=Results)
+async def execute(body: ProcedureBody, caller: QueryCaller) -> dict[str, Any]:
+    """Run a stored procedure: no source has one that can be called here, so this always fails."""
+    raise InvalidRequest.of(
+        "procedure", f"{body.procedure[:60]!r} cannot be run: there are no procedures here"
+    )
 
 
 @router.get("/catalogs", operation_id="listCatalogs", response_model=Results)

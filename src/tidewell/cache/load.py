@@ -131,6 +131,10 @@ class Load:
                 f"The source no longer has {', '.join(dropped)}: the cached column stays, NULL."
             )
         merge = self._merge(types | {name: standing.columns[name] for name in dropped})
+        if self._plan.mode == "append":
+            counts = Counts(inserted=merge.into_empty())
+            self._after(counts)
+            return counts
         keyed = bool(self._key) and frozenset(self._key) in standing.unique
         if self._plan.mode == "incremental":
             if not keyed:

@@ -86,7 +86,7 @@ class Merge:
         return self._run("delete_gone", same_key=self._same_key())
 
     def into_empty(self) -> int:
-        """Every row, into a table that has none; returns how many."""
+        """Every row, compared with nothing; returns how many."""
         return self._run("insert_all")
 
     def as_multiset(self) -> Counts:

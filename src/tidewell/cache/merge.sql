@@ -20,7 +20,7 @@ DELETE FROM {staging} AS staged
  WHERE staged.ctid = ranked.place AND ranked.rank > 1;
 
 -- name: insert_all
--- Into a table that is empty: there is nothing to compare with.
+-- Every row: the table is empty, or rows are only added to it.
 INSERT INTO {table} ({columns})
 SELECT {values}
   FROM {staging} AS staged;

@@ -6,7 +6,8 @@ from uuid import UUID
 
 import pyarrow as pa
 
-Mode = Literal["full", "incremental"]
+Mode = Literal["full", "incremental", "append"]
+"""All rows anew, changed ones merged by key, or new ones added to those that are there."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Standing:
 
 @dataclass(frozen=True)
 class LoadPlan:
-    """How to load: a full refresh, or an increment merged by key."""
+    """How to load: a full refresh, an increment merged by key, or rows that are added."""
 
     mode: Mode
     columns: tuple[CacheColumn, ...]

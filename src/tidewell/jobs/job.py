@@ -35,11 +35,13 @@ class JobSettings:
     interval: Interval
     log_verbosity: int
     params: Mapping[str, Any]
-    connection_id: UUID
-    source_schema: str
-    source_table: str
-    cache_schema: str
-    cache_table: str
+    connection_id: UUID | None
+    """Of a scheduled query: the only connection that it names; None where they are several."""
+    source_schema: str | None
+    source_table: str | None
+    cache_schema: str | None
+    """None: it writes nothing to the cache."""
+    cache_table: str | None
 
 
 def duration(started: datetime | None, ended: datetime | None) -> int:

@@ -81,13 +81,12 @@ SELECT job.job_type, job.id::text, job.name, job.enabled,
  ORDER BY job.created_at, job.id;
 
 -- name: same_table
--- The caching job that already keeps this table, or already has this place in the cache.
+-- The caching job that already keeps this table, or a job that has this place in the cache.
 SELECT id, name, cache_schema, cache_table,
-       (connection_id = %(connection_id)s AND source_schema = %(source_schema)s
-        AND source_table = %(source_table)s) AS same_source
+       coalesce(connection_id = %(connection_id)s AND source_schema = %(source_schema)s
+                AND source_table = %(source_table)s, false) AS same_source
   FROM job
  WHERE account_id = %(account_id)s
-   AND job_type = 'Caching'
    AND id <> %(id)s
    AND ((connection_id = %(connection_id)s AND source_schema = %(source_schema)s
          AND source_table = %(source_table)s)

@@ -18,6 +18,7 @@ from pydantic_core import PydanticCustomError
 from tidewell import clock
 from tidewell.errors import InvalidRequest
 from tidewell.jobs.params import CachingParams
+from tidewell.jobs.queryparams import ScheduledQueryParams
 from tidewell.jobs.schedule import Interval, Unit
 from tidewell.lax import LaxBool, LaxInt, any_case, between
 from tidewell.sources.rowfilter import parse as parse_filter
@@ -117,7 +118,9 @@ class JobBody(BaseModel):
     """Of a scheduled query; a caching job is named after its table."""
     params: Annotated[
         dict[str, Any],
-        BeforeValidator(lambda value: value, json_schema_input_type=CachingParams),
+        BeforeValidator(
+            lambda value: value, json_schema_input_type=CachingParams | ScheduledQueryParams
+        ),
         AfterValidator(_not_too_deep),
     ]
     """What the job does; unknown ones are kept and given back."""
@@ -126,12 +129,6 @@ class JobBody(BaseModel):
     def interval(self) -> Interval:
         """How often the job runs."""
         return Interval(self.interval_unit, self.interval_value)
-
-
-def refuse_what_is_not_done(body: JobBody) -> None:
-    """Say so where a client asks for something that this version does not do yet."""
-    if body.job_type == SCHEDULED_QUERY:
-        raise InvalidRequest.of("jobType", "ScheduledQuery is not available in this version")
 
 
 def check_together(params: CachingParams) -> None:

@@ -13,28 +13,20 @@ import threading
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from datetime import datetime
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, cast
-from uuid import UUID
 
 import orjson
 import pyarrow as pa
 
-from tidewell.cache import CacheAddress
-from tidewell.cache.plan import Place
-from tidewell.connections import strings
-from tidewell.egress import EgressRules
 from tidewell.errors import QueryFailed, QueryTimeout, Stopped, TidewellError
 from tidewell.query import catalogue
-from tidewell.query.encoding import Encoder, Format
-from tidewell.query.engine import Answer, Engine, Limits
-from tidewell.query.messages import DATA, END, ERROR, HEAD, QueryTask, write_frame
-from tidewell.query.naming import Connected, Copy
+from tidewell.query.encoding import Encoder
+from tidewell.query.engine import Answer, Engine
+from tidewell.query.messages import DATA, END, ERROR, HEAD, Format, QueryTask, write_frame
+from tidewell.query.opening import engine_of
 from tidewell.query.parameters import read_parameters
-from tidewell.sources import registry
-from tidewell.sources.protocol import Environment, Source
 
 _HELD_BACK = 1 << 20
 """Bytes of an answer that are kept until it is sure that no error comes with them."""
@@ -70,7 +62,7 @@ class Process:
         watch.daemon = True
         watch.start()
         with tempfile.TemporaryDirectory(prefix="tidewell-query-") as spill:
-            engine = _engine(task, spill)
+            engine = engine_of(task, spill)
             with self._lock:
                 self._engine = engine
             try:
@@ -190,40 +182,6 @@ def _pieces(
 def _head(answer: Answer, before: Mapping[str, Any]) -> dict[str, Any]:
     times = [one for one in (answer.refreshed_at, before.get("refreshed_at")) if one]
     return {"drivers": answer.drivers, "refreshed_at": min(times, default=None)}
-
-
-def _engine(task: QueryTask, spill: str) -> Engine:
-    registry.use_manifests(Path(task.manifests) if task.manifests else None)
-    environment = Environment(
-        file_roots=tuple(Path(root) for root in task.file_roots),
-        egress=EgressRules.parse(task.egress),
-    )
-    return Engine(
-        [_connected(one, environment) for one in task.connections],
-        [_copy(one) for one in task.copies],
-        CacheAddress(**task.cache) if task.cache else None,
-        Limits(task.seconds, task.memory, spill=spill),
-        default_catalog=task.default_catalog,
-        default_schema=task.default_schema,
-    )
-
-
-def _connected(values: Mapping[str, Any], environment: Environment) -> Connected:
-    def opened() -> Source:
-        driver = registry.driver(values["driver"])
-        return driver.open(strings.parse(values["text"], driver.keys), environment)
-
-    return Connected(UUID(values["id"]), values["name"], values["driver"], opened)
-
-
-def _copy(values: Mapping[str, Any]) -> Copy:
-    return Copy(
-        UUID(values["connection_id"]),
-        values["schema"],
-        values["table"],
-        Place(values["cache_schema"], values["cache_table"]),
-        datetime.fromisoformat(values["refreshed_at"]),
-    )
 
 
 def main() -> None:

@@ -3,20 +3,15 @@
 import io
 from collections.abc import Iterator
 from datetime import date, datetime, time
-from typing import Any, Literal
+from typing import Any
 
 import orjson
 import pyarrow as pa
 
 from tidewell.errors import ResultTooLarge
+from tidewell.query.messages import Format
 from tidewell.query.result import Result, as_batch, as_rows, as_text
 
-Format = Literal["json", "csv", "arrow"]
-MEDIA_TYPES: dict[Format, str] = {
-    "json": "application/json",
-    "csv": "text/csv; charset=utf-8",
-    "arrow": "application/vnd.apache.arrow.stream",
-}
 _OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
 
 

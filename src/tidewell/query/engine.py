@@ -5,23 +5,24 @@ the sources and, for what is cached, of the cache.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
 
 from tidewell.cache.address import CacheAddress
-from tidewell.errors import QueryFailed, Stopped
+from tidewell.errors import CacheUnavailable, QueryFailed, SourceUnavailable, Stopped
 from tidewell.query.binding import Bound, Output, Use, bind
 from tidewell.query.cached import CacheSession
 from tidewell.query.cachedreader import CachedTable
 from tidewell.query.live import LiveSession, SourceTable, Table, computable
 from tidewell.query.naming import Catalog, Connected, Copy, Named
-from tidewell.query.parameters import put_parameters
+from tidewell.query.placeholders import put_parameters
 from tidewell.query.pushdown import Pushed, pushed_down
-from tidewell.query.reading import Statement, read
+from tidewell.query.reading import Statement, parsed_statement, read
 from tidewell.query.result import Result, ResultColumn, Row
+from tidewell.query.writing import bind_write, connections_of, is_writing
 from tidewell.sources.protocol import Column, ReadRequest, Source
 
 
@@ -81,7 +82,13 @@ class Engine:
 
     def run(self, text: str, parameters: Mapping[str, Any], *, schema_only: bool = False) -> Answer:
         """Run a statement. Raises QueryFailed, a SourceError, a CacheError or Stopped."""
-        statement, bound = self.bind(text)
+        return self.run_read(read(text), parameters, schema_only=schema_only)
+
+    def run_read(
+        self, statement: Statement, parameters: Mapping[str, Any], *, schema_only: bool = False
+    ) -> Answer:
+        """Run a statement that has been read. Raises as `run` does."""
+        bound = bind(statement.query, self.catalog)
         if self._cancelled:
             raise Stopped
         pushed = pushed_down(bound, parameters)
@@ -101,12 +108,25 @@ class Engine:
         return self._answer(bound, result)
 
     def describe(self, text: str) -> dict[str, Any]:
-        """What a statement is over: its connections, and the labels of its columns."""
-        _, bound = self.bind(text)
-        return {
-            "connections": sorted({str(use.named.connection_id) for use in bound.uses}),
-            "columns": [output.label for output in bound.outputs],
-        }
+        """What a scheduled query does: whether it writes, over which connections, which columns.
+
+        Where a source does not answer, `connections` is empty and `columns` None.
+        """
+        statement = parsed_statement(text)
+        writes = is_writing(statement)
+        told: dict[str, Any] = {"writes": writes, "connections": [], "columns": None}
+        try:
+            if writes:
+                written = bind_write(statement, self.catalog)
+                used = connections_of(written, self.catalog)
+                told["target"] = str(written.target.connection_id)
+            else:
+                _, bound = self.bind(text)
+                used = {use.named.connection_id for use in bound.uses}
+                told["columns"] = [output.label for output in bound.outputs]
+        except (SourceUnavailable, CacheUnavailable):
+            return told
+        return told | {"connections": sorted(map(str, used))}
 
     def cancel(self) -> None:
         """End what runs, from another thread; it then raises Stopped."""
@@ -207,7 +227,7 @@ class Engine:
                 self._sources[one.id] = one.open()
             return self._sources[one.id]
 
-        return Connected(one.id, one.name, one.driver, opened)
+        return replace(one, open=opened)
 
 
 def _read_from(named: Named) -> str:

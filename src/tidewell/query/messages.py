@@ -18,6 +18,12 @@ STOP = orjson.dumps({"kind": "stop"}) + b"\n"
 """The order to end what runs."""
 
 Kind = Literal["query", "describe", "catalogue"]
+Format = Literal["json", "csv", "arrow"]
+MEDIA_TYPES: dict[Format, str] = {
+    "json": "application/json",
+    "csv": "text/csv; charset=utf-8",
+    "arrow": "application/vnd.apache.arrow.stream",
+}
 
 
 @dataclass(frozen=True)

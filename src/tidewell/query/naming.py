@@ -54,6 +54,8 @@ class Connected:
     id: UUID
     name: str
     driver: str
+    dialect: Callable[[], str]
+    """Tells the SQL that the source takes itself, by sqlglot's name; empty: it only reads."""
     open: Callable[[], Source]
 
 
@@ -75,16 +77,25 @@ class Catalog:
         self._default_schema = default_schema
         self._known: dict[tuple[str, str, str], Named] = {}
 
-    def find(self, table: exp.Table) -> Named:
-        """The table that a name means. Raises QueryFailed with the place and near names."""
+    def connection(self, connection_id: UUID) -> Connected:
+        """The connection of a table that was found."""
+        return next(one for one in self._connections.values() if one.id == connection_id)
+
+    def find(self, table: exp.Table, *, live: bool = False) -> Named:
+        """The table that a name means; `live`: at its source, also where a copy is kept.
+
+        Raises QueryFailed with the place and near names.
+        """
         catalog, schema, name = _parts(table)
         if catalog and not schema:
             raise refused(table, "the schema's name is missing")
         connection, schema = self._connection(table, catalog, schema)
+        if live:
+            return self._live(table, connection, schema, name)
         key = (connection.name, schema, name)
         if key not in self._known:
-            self._known[key] = self._copy(connection, schema, name) or self._live(
-                table, connection, schema, name
+            self._known[key] = self._copy(connection, schema, name) or self._kept(
+                connection, self._live(table, connection, schema, name)
             )
         return self._known[key]
 
@@ -135,6 +146,10 @@ class Catalog:
             copy,
         )
 
+    def _kept(self, connection: Connected, found: Named) -> Named:
+        """The copy of a table, where the source itself had to tell its true name."""
+        return self._copy(connection, found.schema, found.table) or found
+
     def _live(self, table: exp.Table, connection: Connected, schema: str, name: str) -> Named:
         source = connection.open()
         true_schema, true_name = schema, name
@@ -146,9 +161,6 @@ class Catalog:
             true_schema = self._schema(table, connection, source, schema)
             true_name = self._table(table, connection, source, true_schema, name)
             columns = source.columns(true_schema, true_name)
-            return self._copy(connection, true_schema, true_name) or Named(
-                connection.id, connection.name, true_schema, true_name, tuple(columns)
-            )
         return Named(connection.id, connection.name, true_schema, true_name, tuple(columns))
 
     def _schema(self, table: exp.Table, connection: Connected, source: Source, schema: str) -> str:

@@ -8,11 +8,8 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 from uuid import UUID
 
-from sqlglot import exp
-
 from tidewell.errors import InvalidRequest
 from tidewell.query.codes import Code
-from tidewell.query.places import refused
 
 _READERS: dict[Code, Callable[[Any], Any]] = {
     Code.BINARY: lambda value: base64.b64decode(value, validate=True),
@@ -26,16 +23,6 @@ _READERS: dict[Code, Callable[[Any], Any]] = {
 _NUMBERS = frozenset(
     {Code.TINYINT, Code.SMALLINT, Code.INTEGER, Code.BIGINT, Code.FLOAT, Code.DOUBLE}
 )
-_TYPES: dict[type, str] = {
-    bool: "BOOLEAN",
-    int: "BIGINT",
-    float: "DOUBLE",
-    Decimal: "DECIMAL",
-    date: "DATE",
-    time: "TIME",
-    datetime: "TIMESTAMP",
-    UUID: "UUID",
-}
 
 
 def read_parameters(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -44,26 +31,6 @@ def read_parameters(given: Mapping[str, Any]) -> dict[str, Any]:
         name.removeprefix("@").lower(): _value(f"parameters.{name}", one)
         for name, one in given.items()
     }
-
-
-def put_parameters(query: exp.Query, values: Mapping[str, Any]) -> list[Any]:
-    """Put `$1`, `$2` … in for the names, in place; returns the values in that order.
-
-    Raises QueryFailed, with the place, for a name without a value.
-    """
-    order: list[str] = []
-    for node in list(query.find_all(exp.Parameter)):
-        name = node.name.lower()
-        if name not in values:
-            raise refused(
-                node, f"the parameter @{node.name[:60]} has no value: give it in parameters"
-            )
-        if name not in order:
-            order.append(name)
-        placed: exp.Expr = exp.Parameter(this=exp.Literal.number(order.index(name) + 1))
-        kind = _TYPES.get(type(values[name]))
-        node.replace(exp.cast(placed, kind, dialect="postgres") if kind else placed)
-    return [values[name] for name in order]
 
 
 def _value(field: str, given: Any) -> Any:

@@ -13,13 +13,14 @@ from tidewell.accounts.audit import Action, Author
 from tidewell.cache import place
 from tidewell.clock import Clock
 from tidewell.connections.opening import OpenedConnection
-from tidewell.errors import Conflict, Detail
+from tidewell.errors import Conflict, Detail, InvalidRequest
 from tidewell.jobs import repository as jobs
 from tidewell.jobs.job import JobSettings
 from tidewell.jobs.params import CachingParams
+from tidewell.jobs.queryparams import DESTINATION_SCHEMA, ScheduledQueryParams
 from tidewell.jobs.repository import Schedule
 from tidewell.jobs.schedule import Interval, Unit, next_after
-from tidewell.jobs.settings import JobBody
+from tidewell.jobs.settings import SCHEDULED_QUERY, JobBody
 from tidewell.runs.commands import queue_run, stop_run
 from tidewell.runs.queue import Queue
 from tidewell.state.database import Connection, Database
@@ -46,7 +47,7 @@ class JobChanges:
         schedule = first_schedule(body, now)
         try:
             async with self.database.transaction() as connection:
-                await _need_cache(connection, account_id)
+                await _need_cache(connection, account_id, settings)
                 await _need_room(connection, account_id, job_id, settings)
                 await jobs.insert(connection, account_id, job_id, settings, schedule, now)
                 await self._note(connection, Action.JOB_CREATED, job_id, settings.name)
@@ -62,7 +63,7 @@ class JobChanges:
     async def check(self, account_id: UUID, settings: JobSettings) -> None:
         """Whether a job could be made now. Raises Conflict, as `create` would."""
         async with self.database.transaction() as connection:
-            await _need_cache(connection, account_id)
+            await _need_cache(connection, account_id, settings)
             await _need_room(connection, account_id, uuid4(), settings)
 
     async def update(
@@ -75,6 +76,11 @@ class JobChanges:
         now = self.clock()
         async with self.database.transaction() as connection:
             old = await jobs.lock(connection, account_id, job_id)
+            if old["job_type"] != settings.job_type:
+                raise InvalidRequest.of(
+                    "jobType", f"is {old['job_type']} and cannot change: make another job"
+                )
+            await _need_cache(connection, account_id, settings)
             await _need_room(connection, account_id, job_id, settings)
             moved = (old["cache_schema"], old["cache_table"]) != (
                 settings.cache_schema,
@@ -143,6 +149,32 @@ def settings_of(body: JobBody, params: CachingParams, opened: OpenedConnection) 
     )
 
 
+def settings_of_query(
+    body: JobBody, params: ScheduledQueryParams, *, writes: bool, connection_id: UUID | None
+) -> JobSettings:
+    """The settings of a scheduled query; a SELECT has a place in the cache, what `writes` none."""
+    name = params.job_name(body.name)
+    where = place(
+        params.destination_schema or DESTINATION_SCHEMA,
+        "",
+        False,
+        params.destination_table or name,
+    )
+    return JobSettings(
+        job_type=body.job_type,
+        name=name,
+        enabled=body.enabled,
+        interval=body.interval,
+        log_verbosity=body.log_verbosity,
+        params=body.params,
+        connection_id=connection_id,
+        source_schema=None,
+        source_table=None,
+        cache_schema=None if writes else where.schema,
+        cache_table=None if writes else where.table,
+    )
+
+
 def first_schedule(body: JobBody, now: datetime) -> Schedule:
     """A new job's grid: from its defined first time, or from now, when its first run is queued."""
     if body.defined_next_run is not None:
@@ -164,6 +196,8 @@ def next_schedule(old: dict[str, Any], body: JobBody, now: datetime) -> Schedule
 
 def _reads_otherwise(old: dict[str, Any], settings: JobSettings) -> bool:
     """Whether an update changes what is read or how rows are matched (contract §4, Update)."""
+    if settings.job_type == SCHEDULED_QUERY:
+        return False  # it has no watermark: each run reads all that it asks for
     before = CachingParams.model_validate(old["params"])
     after = CachingParams.model_validate(settings.params)
     return (
@@ -177,8 +211,8 @@ def _reads_otherwise(old: dict[str, Any], settings: JobSettings) -> bool:
     )
 
 
-async def _need_cache(connection: Connection, account_id: UUID) -> None:
-    if await jobs.cache_of(connection, account_id) is None:
+async def _need_cache(connection: Connection, account_id: UUID, settings: JobSettings) -> None:
+    if settings.cache_table is not None and await jobs.cache_of(connection, account_id) is None:
         raise Conflict(
             "This account has no cache connection yet: create it with "
             "POST /api/job/cacheConnection first."
@@ -200,7 +234,14 @@ async def _need_room(
         )
     raise Conflict(
         f"Job {other['id']} ({other['name']}) already writes to "
-        f"{settings.cache_schema}.{settings.cache_table} of the cache: give cacheSchema or "
-        "cacheTable to put this one elsewhere.",
-        details=[Detail("params.cacheTable", f"is written by job {other['id']}")],
+        f"{settings.cache_schema}.{settings.cache_table} of the cache: give "
+        f"{_place_field(settings)} to put this one elsewhere.",
+        details=[Detail(_place_field(settings), f"is written by job {other['id']}")],
     )
+
+
+def _place_field(settings: JobSettings) -> str:
+    """The param that says where a job's table stands."""
+    if settings.job_type == SCHEDULED_QUERY:
+        return "params.destinationTable"
+    return "params.cacheTable"

@@ -19,7 +19,8 @@ import pyarrow as pa
 from tidewell.errors import SourceUnavailable, Stopped, TidewellError
 from tidewell.runs.caching import CachingRun
 from tidewell.runs.log import RunLog
-from tidewell.runs.messages import CachingTask, Failed, Message, encode
+from tidewell.runs.messages import CachingTask, Failed, Message, Task, encode, task_of
+from tidewell.runs.scheduledquery import ScheduledQueryRun
 from tidewell.runs.settling import done_message
 
 _GRACE_SECONDS = 2.0
@@ -31,8 +32,8 @@ class Process:
     def __init__(self, commands: int, answers: int) -> None:
         self._commands = os.fdopen(commands, "rb")
         self._answers = os.fdopen(answers, "wb")
-        self._tasks: SimpleQueue[CachingTask | None] = SimpleQueue()
-        self._running: CachingRun | None = None
+        self._tasks: SimpleQueue[Task | None] = SimpleQueue()
+        self._running: CachingRun | ScheduledQueryRun | None = None
         self._lock = threading.Lock()
         self._writing = threading.Lock()
 
@@ -44,9 +45,13 @@ class Process:
             gc.collect()
             pa.default_memory_pool().release_unused()
 
-    def _execute(self, task: CachingTask) -> Message:
+    def _execute(self, task: Task) -> Message:
         log = RunLog(self._answer, task.verbosity, task.secrets)
-        run = CachingRun(task, self._answer, log)
+        run = (
+            CachingRun(task, self._answer, log)
+            if isinstance(task, CachingTask)
+            else ScheduledQueryRun(task, self._answer, log)
+        )
         with self._lock:
             self._running = run
         try:
@@ -76,8 +81,9 @@ class Process:
     def _listen(self) -> None:
         for line in self._commands:
             command = orjson.loads(line)
-            if command["kind"] == "run":
-                self._tasks.put(CachingTask.from_message(command["task"]))
+            task = task_of(command)
+            if task is not None:
+                self._tasks.put(task)
             else:
                 self._cancel()
         # The worker is gone: nobody will read an answer.

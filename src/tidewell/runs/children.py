@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Self
 
-from tidewell.runs.messages import STOP, CachingTask, Done, Failed, Message, decode
+from tidewell.runs.messages import STOP, Done, Failed, Message, Task, decode
 
 _STOP_GRACE_SECONDS = 0.6
 _LINE_LIMIT = 1 << 20
@@ -64,9 +64,7 @@ class Child:
         """Whether it lives and may take another run."""
         return self._process.returncode is None and self._tasks_left > 0
 
-    async def execute(
-        self, task: CachingTask, on_message: Callable[[Message], None]
-    ) -> Done | Failed:
+    async def execute(self, task: Task, on_message: Callable[[Message], None]) -> Done | Failed:
         """Execute a run and pass on what it says. Raises ProcessDied."""
         self._tasks_left -= 1
         await self._send(task.to_line())

@@ -25,16 +25,17 @@ from tidewell.errors import (
     Unavailable,
 )
 from tidewell.jobs import repository as jobs
+from tidewell.jobs.settings import SCHEDULED_QUERY
 from tidewell.runs import life, repository
 from tidewell.runs.children import Children, ProcessDied
 from tidewell.runs.commands import queue_again
-from tidewell.runs.messages import CachingTask, Done, Failed
+from tidewell.runs.messages import Done, Failed, Task
 from tidewell.runs.queue import Queue
 from tidewell.runs.reports import FLUSH_SECONDS, Reports
 from tidewell.runs.repository import Claim, Outcome
 from tidewell.runs.retries import pause
 from tidewell.runs.settling import settle
-from tidewell.runs.tasks import caching_task
+from tidewell.runs.tasks import caching_task, scheduled_query_task
 from tidewell.settings import Settings
 from tidewell.state.database import Connection, Database
 
@@ -142,14 +143,18 @@ class Execution:
         end = claim.started_at + timedelta(seconds=seconds)
         return max((end - self._clock()).total_seconds(), 0.0)
 
-    async def _task(self, claim: Claim) -> CachingTask:
+    async def _task(self, claim: Claim) -> Task:
         async with self._database.transaction() as connection:
             row = await repository.task(connection, claim)
-        if row is None:
-            raise Stopped("The job was deleted.")
+            if row is None:
+                raise Stopped("The job was deleted.")
+            if row["job_type"] == SCHEDULED_QUERY:
+                return await scheduled_query_task(
+                    connection, claim, row, self._sealing, self._settings
+                )
         return caching_task(row, claim.run_id, claim.attempt, self._sealing, self._settings)
 
-    async def _in_process(self, task: CachingTask, reports: Reports) -> Done | Failed:
+    async def _in_process(self, task: Task, reports: Reports) -> Done | Failed:
         taking = asyncio.create_task(self._children.take())
         try:
             child = await asyncio.shield(taking)

@@ -70,6 +70,57 @@ class CachingTask:
 
 
 @dataclass(frozen=True)
+class ScheduledQueryTask:
+    """All that a run of a scheduled query needs to know.
+
+    `over` is what a query of the account is run over (`tidewell.query.messages.QueryTask`), with
+    the statement. A SELECT goes to its place in the cache, in `write_mode`; a statement that
+    writes has no place.
+    """
+
+    run_id: UUID
+    job_id: UUID
+    attempt: int
+    over: Mapping[str, Any]
+    cache: Mapping[str, Any] | None
+    secrets: tuple[str, ...]
+    cache_schema: str
+    cache_table: str
+    write_mode: str
+    merge_keys: tuple[str, ...] = ()
+    verbosity: int = 1
+    retries: int = 0
+    timeout_seconds: int | None = None
+
+    def to_line(self) -> bytes:
+        """The task as a line of the protocol."""
+        return orjson.dumps({"kind": "query", "task": asdict(self)}) + b"\n"
+
+    @classmethod
+    def from_message(cls, task: Mapping[str, Any]) -> "ScheduledQueryTask":
+        """The task of a line that has arrived."""
+        values = dict(task)
+        for name in ("run_id", "job_id"):
+            values[name] = UUID(values[name])
+        for name in ("secrets", "merge_keys"):
+            values[name] = tuple(values[name])
+        return cls(**values)
+
+
+Task = CachingTask | ScheduledQueryTask
+
+
+def task_of(command: Mapping[str, Any]) -> Task | None:
+    """The task of a line that brings one; None: the line is another order."""
+    match command["kind"]:
+        case "run":
+            return CachingTask.from_message(command["task"])
+        case "query":
+            return ScheduledQueryTask.from_message(command["task"])
+    return None
+
+
+@dataclass(frozen=True)
 class LogLine:
     """A line of the run's log; `at` is ISO 8601, `level` as in the contract's §8."""
 

@@ -77,14 +77,14 @@ RETURNING run.id, run.stop_requested_at IS NOT NULL AS stop_requested;
 
 -- name: run_task
 -- What a worker needs to execute a run: job, connection and cache connection, still sealed.
-SELECT job.id AS job_id, job.name AS job_name, job.log_verbosity, job.params, job.source_schema,
+SELECT job.id AS job_id, job.job_type, job.name AS job_name, job.log_verbosity, job.params, job.source_schema,
        job.source_table, job.cache_schema, job.cache_table, job.reload,
        connection.id AS connection_id, connection.name AS connection_name, connection.driver,
        connection.sealed AS connection_sealed,
        cache_connection.id AS cache_id, cache_connection.sealed AS cache_sealed
   FROM job
-  JOIN connection ON connection.id = job.connection_id
-                 AND connection.account_id = job.account_id
+  LEFT JOIN connection ON connection.id = job.connection_id
+                      AND connection.account_id = job.account_id
   LEFT JOIN cache_connection ON cache_connection.account_id = job.account_id
  WHERE job.account_id = %(account_id)s AND job.id = %(job_id)s;
 

@@ -10,15 +10,17 @@ from dataclasses import asdict
 from tidewell.cache import CacheAddress, settle_attempt
 from tidewell.cache.plan import Fence, Receipt
 from tidewell.errors import CacheError, CacheUnavailable
-from tidewell.runs.messages import CachingTask, Done
+from tidewell.runs.messages import Done, Task
 
 
-async def settle(task: CachingTask, seconds: float) -> Done | None:
+async def settle(task: Task, seconds: float) -> Done | None:
     """End what the attempt still does in the cache, and tell whether it committed.
 
     Raises CacheUnavailable when the cache does not say so in time; its sessions are then ended
     whenever it answers.
     """
+    if task.cache is None:
+        return None
     asking = asyncio.create_task(
         asyncio.to_thread(
             settle_attempt,

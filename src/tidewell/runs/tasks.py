@@ -1,6 +1,7 @@
 """From a run's rows in the state database to the task that its process gets."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 from uuid import UUID
@@ -8,11 +9,18 @@ from uuid import UUID
 from tidewell.connections import cache as cache_connections
 from tidewell.connections import strings
 from tidewell.connections.sealing import SealingBox
-from tidewell.errors import CacheRefused
+from tidewell.errors import CacheRefused, InvalidRequest
 from tidewell.jobs.params import CachingParams
-from tidewell.runs.messages import CachingTask
+from tidewell.jobs.queryparams import ScheduledQueryParams
+from tidewell.query.messages import QueryTask
+from tidewell.query.tasks import over_account
+from tidewell.runs.messages import CachingTask, ScheduledQueryTask
+from tidewell.runs.repository import Claim
 from tidewell.settings import Settings
 from tidewell.sources import registry
+from tidewell.state.database import Connection
+
+_LONGEST_SECONDS = 24 * 3600
 
 
 def caching_task(
@@ -66,3 +74,53 @@ def caching_task(
         egress=settings.egress_allow,
         manifests=str(settings.manifests.resolve()) if settings.manifests else "",
     )
+
+
+async def scheduled_query_task(
+    connection: Connection,
+    claim: Claim,
+    row: Mapping[str, Any],
+    sealing: SealingBox,
+    settings: Settings,
+) -> ScheduledQueryTask:
+    """Unseal what a run of a scheduled query needs: all that its account's queries may name."""
+    params = ScheduledQueryParams.model_validate(row["params"])
+    task = QueryTask(
+        "query",
+        connections=(),
+        text=params.query,
+        seconds=float(params.timeout_seconds or _LONGEST_SECONDS),
+    )
+    task = await over_account(connection, sealing, settings, claim.account_id, None, task)
+    to_cache = row["cache_table"] is not None
+    if to_cache and task.cache is None:
+        raise CacheRefused(
+            "This account has no cache connection: create one with POST /api/job/cacheConnection."
+        )
+    return ScheduledQueryTask(
+        run_id=claim.run_id,
+        job_id=row["job_id"],
+        attempt=claim.attempt,
+        over=asdict(task),
+        cache=task.cache if to_cache else None,
+        secrets=_secrets(task),
+        cache_schema=row["cache_schema"] or "",
+        cache_table=row["cache_table"] or "",
+        write_mode=params.write_mode,
+        merge_keys=params.merge_key_names,
+        verbosity=row["log_verbosity"],
+        # What is written elsewhere has no fence: it is not tried again by itself.
+        retries=params.most_retries if to_cache else 0,
+        timeout_seconds=params.timeout_seconds,
+    )
+
+
+def _secrets(task: QueryTask) -> tuple[str, ...]:
+    """What no line of the log may show: the secret values of every connection, and the cache's."""
+    found = [task.cache["password"]] if task.cache and task.cache["password"] else []
+    for one in task.connections:
+        with suppress(InvalidRequest):  # its driver is gone; the statement says so if it is asked
+            keys = registry.driver(one["driver"]).keys
+            values = strings.parse(one["text"], keys)
+            found += [values[key.name] for key in keys if key.secret and values.get(key.name)]
+    return tuple(found)

@@ -1,0 +1,82 @@
+"""The `params` of a scheduled query (contract §6), kept as they were sent."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
+
+from tidewell.jobs.params import (
+    DEFAULT_RETRIES,
+    LONGEST_RUN_SECONDS,
+    MOST_RETRIES,
+    MergeKey,
+    OptionalName,
+)
+from tidewell.lax import LaxInt, any_case, between
+
+DESTINATION_SCHEMA = "ScheduledQueries"
+_MODES = ("replace", "append", "merge")
+_FIRST_WORDS = 6
+_LONGEST_NAME = 60
+_EMPTY_IS_ABSENT = BeforeValidator(lambda value: None if value == "" else value)
+
+
+def _mode(value: object) -> object:
+    folded = value.strip().lower() if isinstance(value, str) else value
+    if folded in (None, ""):
+        return "replace"
+    if folded not in _MODES:
+        raise PydanticCustomError("write_mode", "must be replace, append or merge")
+    return folded
+
+
+def _key(value: Any) -> Any:
+    """A column of the key, as the reference writes it or as its mere name."""
+    return {"colName": value} if isinstance(value, str) else value
+
+
+class ScheduledQueryParams(BaseModel):
+    """What to run and where its result goes. Unknown params are allowed."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, extra="allow", use_attribute_docstrings=True
+    )
+
+    query: Annotated[str, Field(min_length=1, max_length=200_000)]
+    """One statement over `Catalog.Schema.Table`: SELECT, INSERT … SELECT, UPDATE or DELETE."""
+    name: Annotated[str, Field(max_length=256)] = ""
+    """The job's name; empty: the query's first words."""
+    destination_schema: OptionalName = ""
+    """The schema of the cache that a SELECT writes to; empty: ScheduledQueries."""
+    destination_table: OptionalName = ""
+    """The table; empty: the job's name."""
+    write_mode: Annotated[
+        Literal["replace", "append", "merge"],
+        BeforeValidator(_mode),
+        WithJsonSchema(any_case(*_MODES)),
+    ] = "replace"
+    """Whether the result takes the place of what is there, is added, or is merged by key."""
+    merge_keys: list[Annotated[MergeKey, BeforeValidator(_key)]] | None = None
+    """Of `merge`: the columns that tell rows apart."""
+    timeout_seconds: Annotated[
+        Annotated[LaxInt, between(1, LONGEST_RUN_SECONDS)] | None, _EMPTY_IS_ABSENT
+    ] = None
+    """Seconds after which a run is ended as failed."""
+    retries: Annotated[Annotated[LaxInt, between(0, MOST_RETRIES)] | None, _EMPTY_IS_ABSENT] = None
+    """How often a run is tried again after an error that passes by itself; absent: twice."""
+
+    @property
+    def merge_key_names(self) -> tuple[str, ...]:
+        """The columns of the merge key."""
+        return tuple(key.col_name for key in self.merge_keys or ())
+
+    @property
+    def most_retries(self) -> int:
+        """How often a run is tried again after errors that pass by themselves."""
+        return DEFAULT_RETRIES if self.retries is None else self.retries
+
+    def job_name(self, given: str | None) -> str:
+        """The job's name: its own, else the body's, else the query's first words."""
+        named = self.name.strip() or (given or "").strip()
+        return named or " ".join(self.query.split()[:_FIRST_WORDS])[:_LONGEST_NAME]
