@@ -28,6 +28,11 @@ class ODataServer:
     conformance_url: str
     rows: int
 
+    @property
+    def conformance_v2_url(self) -> str:
+        """The same tables over OData 2."""
+        return self.conformance_url.replace("/v4/", "/v2/")
+
     def count(self, entity_set: str) -> int:
         """The server's own `$count`."""
         return int(httpx.get(f"{self.url}/{entity_set}/$count").text)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import parse_qsl, urlsplit
 
 EDMX = """<?xml version="1.0" encoding="utf-8"?>
@@ -18,6 +18,18 @@ EDMX = """<?xml version="1.0" encoding="utf-8"?>
 <EntityContainer Name="C"><EntitySet Name="Things" EntityType="Odd.Thing"/></EntityContainer>
 </Schema></edmx:DataServices></edmx:Edmx>"""
 
+EDMX_V2 = """<?xml version="1.0" encoding="utf-8"?>
+<edmx:Edmx Version="1.0" xmlns:edmx="http://schemas.microsoft.com/ado/2007/06/edmx">
+<edmx:DataServices xmlns:m="http://schemas.microsoft.com/ado/2007/08/dataservices/metadata"
+  m:DataServiceVersion="2.0">
+<Schema Namespace="Odd" xmlns="http://schemas.microsoft.com/ado/2008/09/edm">
+<EntityType Name="Thing"><Key><PropertyRef Name="ID"/></Key>
+<Property Name="ID" Type="Edm.Int32" Nullable="false"/>{properties}
+</EntityType>
+<EntityContainer Name="C" m:IsDefaultEntityContainer="true">
+<EntitySet Name="Things" EntityType="Odd.Thing"/></EntityContainer>
+</Schema></edmx:DataServices></edmx:Edmx>"""
+
 
 @dataclass(frozen=True)
 class Request:
@@ -26,6 +38,7 @@ class Request:
     path: str
     query: dict[str, str]
     headers: dict[str, str]
+    body: str = ""
 
 
 @dataclass(frozen=True)
@@ -42,11 +55,12 @@ class OddService(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, things: Callable[[Request], Answer], properties: str) -> None:
+    def __init__(self, things: Callable[[Request], Answer], metadata: str) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.things = things
-        self.metadata = EDMX.format(properties=properties)
+        self.metadata = metadata
         self.asked: list[Request] = []
+        self.token: Callable[[Request], Answer] = lambda _: Answer(status=404)
 
     @property
     def url(self) -> str:
@@ -58,16 +72,25 @@ class _Handler(BaseHTTPRequestHandler):
     server: OddService
 
     def do_GET(self) -> None:
-        address = urlsplit(self.path)
-        headers = {name.lower(): value for name, value in self.headers.items()}
-        request = Request(address.path, dict(parse_qsl(address.query)), headers)
+        request = self._request()
         self.server.asked.append(request)
+        address = urlsplit(self.path)
         if address.path.endswith("$metadata"):
             self._send(Answer(self.server.metadata.encode()))
         elif address.path.endswith("Things"):
             self._send(self.server.things(request))
         else:
             self._send(Answer({"value": []}))
+
+    def do_POST(self) -> None:
+        """Only tokens are posted for."""
+        self._send(self.server.token(self._request()))
+
+    def _request(self) -> Request:
+        address = urlsplit(self.path)
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        body = self.rfile.read(int(headers.get("content-length", "0"))).decode()
+        return Request(address.path, dict(parse_qsl(address.query)), headers, body)
 
     def _send(self, answer: Answer) -> None:
         body = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()
@@ -88,9 +111,11 @@ class _Handler(BaseHTTPRequestHandler):
 def odd_service(
     things: Callable[[Request], Answer],
     properties: str = '<Property Name="name" Type="Edm.String"/>',
+    version: Literal["V2", "V4"] = "V4",
 ) -> Iterator[OddService]:
     """Run the service until the block ends."""
-    running = OddService(things, properties)
+    edmx = EDMX if version == "V4" else EDMX_V2
+    running = OddService(things, edmx.format(properties=properties))
     thread = threading.Thread(target=running.serve_forever, daemon=True)
     thread.start()
     try:

@@ -1,4 +1,4 @@
-"""OData services as tables: every entity set, read page by page (OData 4.0 and 4.01)."""
+"""OData services as tables: every entity set, read page by page (OData 2.0, 4.0 and 4.01)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,17 +20,34 @@ class ODataDriver:
             "AuthScheme",
             "How to sign in.",
             default="None",
-            choices=("None", "Basic", "Bearer"),
+            choices=("None", "Basic", "Bearer", "APIKey", "OAuthClient"),
         ),
         Key("User", "User, for Basic."),
         Key("Password", "Password, for Basic.", secret=True),
-        Key("Token", "Access token, for Bearer.", secret=True),
+        Key("Token", "Access token, for Bearer; the key, for APIKey.", secret=True),
+        Key("APIKeyHeader", "Name of the header that takes the key.", default="X-API-Key"),
+        Key("OAuthClientId", "Id of the client, for OAuthClient (client credentials)."),
+        Key("OAuthClientSecret", "Secret of the client, for OAuthClient.", secret=True),
+        Key("OAuthAccessTokenURL", "Where the client gets its tokens, for OAuthClient."),
+        Key("OAuthScope", "Scopes to ask for, separated by spaces, for OAuthClient."),
         Key(
             "CustomHeaders",
             "Headers for every request, each on a line of its own: Name: value.",
             secret=True,
         ),
-        Key("ODataVersion", "Version of the protocol.", default="AUTO", choices=("AUTO", "4.0")),
+        Key(
+            "ODataVersion",
+            "Version of the protocol; AUTO: the service's own.",
+            default="AUTO",
+            choices=("AUTO", "2.0", "4.0", "4.01"),
+        ),
+        Key(
+            "Paging",
+            "Who cuts the pages: Server (its next links), Client (by key, else by $skip), or Auto: "
+            "the server with OData 4, the client with OData 2.",
+            default="Auto",
+            choices=("Auto", "Server", "Client"),
+        ),
         Key(
             "PageSize",
             "Rows a page that the service is asked for; it may give fewer.",

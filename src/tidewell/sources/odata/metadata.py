@@ -1,14 +1,30 @@
-"""The service's $metadata: entity sets and their properties (OData CSDL XML 4.01)."""
+"""The service's $metadata: entity sets and their properties.
+
+OData 4 writes it as CSDL XML 4.01, OData 2 as [MC-CSDL] with SAP's own attributes here and there;
+they differ in their namespaces more than in what is read here.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from lxml import etree
 
 from tidewell.errors import SourceBroken
 
-_EDM = "{http://docs.oasis-open.org/odata/ns/edm}"
-_EDMX_V2 = b"schemas.microsoft.com/ado/2007/06/edmx"
+Version = Literal["V2", "V4"]
+
+_EDM_V4 = "http://docs.oasis-open.org/odata/ns/edm"
+_EDM_V2 = (
+    "http://schemas.microsoft.com/ado/2006/04/edm",
+    "http://schemas.microsoft.com/ado/2007/05/edm",
+    "http://schemas.microsoft.com/ado/2008/01/edm",
+    "http://schemas.microsoft.com/ado/2008/09/edm",
+    "http://schemas.microsoft.com/ado/2009/08/edm",
+    "http://schemas.microsoft.com/ado/2009/11/edm",
+)
+_DATA_SERVICES = "{http://schemas.microsoft.com/ado/2007/08/dataservices/metadata}"
+_SAP = "{http://www.sap.com/Protocols/SAPData}"
 _DESCRIPTION = ("Org.OData.Core.V1.Description", "Core.Description")
 _DEEPEST_INHERITANCE = 50
 
@@ -24,73 +40,115 @@ class Property:
     precision: int | None
     scale: int | None
     key_position: int | None = None
+    filterable: bool = True
     remarks: str = ""
 
 
 @dataclass(frozen=True)
 class EntitySet:
-    """An entity set and the properties of its type, those of base types first."""
+    """An entity set and the properties of its type, those of base types first.
+
+    `path` is its address below the service's root.
+    """
 
     name: str
+    path: str
     properties: tuple[Property, ...]
     remarks: str = ""
 
 
-def read_metadata(document: bytes) -> dict[str, EntitySet]:
-    """The entity sets by name. Raises SourceBroken where this is no CSDL of OData 4."""
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
+@dataclass(frozen=True)
+class Metadata:
+    """What a service says of itself."""
+
+    version: Version
+    entity_sets: dict[str, EntitySet]
+
+
+def read_metadata(document: bytes) -> Metadata:
+    """Read a $metadata document. Raises SourceBroken where it is none of OData."""
+    parser = etree.XMLParser(
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        remove_comments=True,
+        remove_pis=True,
+    )
     try:
         root = etree.fromstring(document, parser)
     except etree.XMLSyntaxError as error:
         raise SourceBroken(f"The service's $metadata is not XML: {error}") from error
-    if _EDMX_V2 in document[:2000]:
-        raise SourceBroken("This service speaks OData V2, which this version does not read.")
-    schemas = _Schemas(root)
-    return {
-        name: EntitySet(name, schemas.properties(kind), schemas.remarks(kind))
-        for name, kind in schemas.entity_sets()
-    }
+    found = _Schemas(root)
+    if found.version is None:
+        raise SourceBroken("The service's $metadata has no schema of OData 2 or 4.")
+    return Metadata(found.version, {one.name: one for one in found.entity_sets()})
 
 
 class _Schemas:
     """The types of all schemas by qualified name, also by their schema's alias."""
 
     def __init__(self, root: etree._Element) -> None:
-        self._root = root
+        self.version: Version | None = None
         self._types: dict[str, etree._Element] = {}
-        for schema in root.iter(f"{_EDM}Schema"):
-            for element in schema:
-                name = element.get("Name")
-                if name is None:
-                    continue
-                for prefix in (schema.get("Namespace"), schema.get("Alias")):
-                    if prefix:
-                        self._types[f"{prefix}.{name}"] = element
+        self._containers: list[tuple[str, etree._Element]] = []
+        self._annotations: dict[str, list[etree._Element]] = {}
+        for schema in root.iter("{*}Schema"):
+            namespace = etree.QName(schema).namespace
+            if namespace in (_EDM_V4, *_EDM_V2):
+                self.version = "V4" if namespace == _EDM_V4 else self.version or "V2"
+                self._read(schema)
 
-    def entity_sets(self) -> Iterator[tuple[str, str]]:
-        """Names of entity sets, each with the qualified name of its type."""
-        found = False
-        for element in self._root.iter(f"{_EDM}EntitySet"):
-            found = True
-            yield element.get("Name", ""), element.get("EntityType", "")
-        if not found and self._root.find(f".//{_EDM}Schema") is None:
-            raise SourceBroken("The service's $metadata has no schema of OData 4.")
+    def _read(self, schema: etree._Element) -> None:
+        prefixes = [one for one in (schema.get("Namespace"), schema.get("Alias")) if one]
+        for element in schema.iterchildren("*"):
+            if _local(element) == "Annotations":
+                for target in _targets(element.get("Target", ""), prefixes):
+                    self._annotations.setdefault(target, []).extend(
+                        _children(element, "Annotation")
+                    )
+            name = element.get("Name")
+            if name is None:
+                continue
+            if _local(element) == "EntityContainer":
+                self._containers.append((prefixes[0] if prefixes else "", element))
+            for prefix in prefixes:
+                self._types[f"{prefix}.{name}"] = element
 
-    def properties(self, qualified: str) -> tuple[Property, ...]:
+    def entity_sets(self) -> Iterator[EntitySet]:
+        """The entity sets. Where several containers have them, all but the default one's go by
+        their container's name too ([MS-ODATA] 2.2.3.2)."""
+        mark = f"{_DATA_SERVICES}IsDefaultEntityContainer"
+        marked = [one for _, one in self._containers if one.get(mark) == "true"]
+        default = [*marked, *(one for _, one in self._containers)][:1]
+        for namespace, container in self._containers:
+            is_default = container in default
+            for element in _children(container, "EntitySet"):
+                name, kind = element.get("Name", ""), element.get("EntityType", "")
+                shown = name if is_default else f"{container.get('Name')}.{name}"
+                target = f"{namespace}.{container.get('Name')}/{name}"
+                yield EntitySet(
+                    name=shown,
+                    path=shown,
+                    properties=self._properties(kind, self._closed_to_filters(element, target)),
+                    remarks=self._remarks_of(kind) or element.get(f"{_SAP}label", ""),
+                )
+
+    def _properties(self, qualified: str, closed: frozenset[str]) -> tuple[Property, ...]:
         chain = self._chain(qualified)
         keys = [
             reference.get("Name", "")
             for element in chain
-            for reference in element.iterfind(f"{_EDM}Key/{_EDM}PropertyRef")
+            for key in _children(element, "Key")
+            for reference in _children(key, "PropertyRef")
         ]
         return tuple(
-            self._property(element, keys)
+            self._property(element, keys, closed)
             for type_ in chain
-            for element in type_.iterfind(f"{_EDM}Property")
+            for element in _children(type_, "Property")
             if element.get("Type") != "Edm.Stream"
         )
 
-    def remarks(self, qualified: str) -> str:
+    def _remarks_of(self, qualified: str) -> str:
         element = self._types.get(qualified)
         return "" if element is None else _remarks(element)
 
@@ -106,9 +164,12 @@ class _Schemas:
             name = element.get("BaseType")
         return chain
 
-    def _property(self, element: etree._Element, keys: list[str]) -> Property:
+    def _property(
+        self, element: etree._Element, keys: list[str], closed: frozenset[str]
+    ) -> Property:
         name = element.get("Name", "")
         kind, facets = self._resolved(element)
+        can_be_filtered = element.get(f"{_SAP}filterable") != "false" and "*" not in closed
         return Property(
             name=name,
             type=kind,
@@ -117,7 +178,8 @@ class _Schemas:
             precision=_number(facets.get("Precision")),
             scale=_number(facets.get("Scale")),
             key_position=keys.index(name) if name in keys else None,
-            remarks=_remarks(element),
+            filterable=can_be_filtered and name not in closed,
+            remarks=_remarks(element) or element.get(f"{_SAP}label", ""),
         )
 
     def _resolved(self, element: etree._Element) -> tuple[str, etree._Element]:
@@ -125,10 +187,12 @@ class _Schemas:
         kind = element.get("Type", "Edm.String")
         if kind.startswith("Collection("):
             return "collection", element
+        if kind == "Edm.DateTime" and element.get(f"{_SAP}display-format") == "Date":
+            return "Edm.Date", element
         defined = self._types.get(kind)
         if defined is None:
             return kind, element
-        match etree.QName(defined).localname:
+        match _local(defined):
             case "EnumType":
                 return "Edm.String", element
             case "TypeDefinition":
@@ -137,9 +201,39 @@ class _Schemas:
             case _:
                 return "complex", element
 
+    def _closed_to_filters(self, element: etree._Element, target: str) -> frozenset[str]:
+        """Properties that the service does not filter by; `*` where it filters by none
+        (Org.OData.Capabilities.V1.FilterRestrictions)."""
+        closed = set()
+        for annotation in [*_children(element, "Annotation"), *self._annotations.get(target, ())]:
+            if not annotation.get("Term", "").endswith("FilterRestrictions"):
+                continue
+            for value in annotation.iter("*"):
+                if value.get("Property") == "Filterable" and value.get("Bool") == "false":
+                    closed.add("*")
+                if value.get("Property") == "NonFilterableProperties":
+                    closed |= {(one.text or "").strip() for one in value.iter("*") if one.text}
+        return frozenset(closed)
+
+
+def _local(element: etree._Element) -> str:
+    return etree.QName(element).localname
+
+
+def _children(element: etree._Element, name: str) -> Iterator[etree._Element]:
+    return element.iterchildren(f"{{*}}{name}")
+
+
+def _targets(target: str, prefixes: list[str]) -> Iterator[str]:
+    """An annotation's target by the namespace, where it is written by the alias."""
+    yield target
+    for prefix in prefixes[1:]:
+        if target.startswith(f"{prefix}."):
+            yield prefixes[0] + target[len(prefix) :]
+
 
 def _remarks(element: etree._Element) -> str:
-    for annotation in element.iterfind(f"{_EDM}Annotation"):
+    for annotation in _children(element, "Annotation"):
         if annotation.get("Term") in _DESCRIPTION:
             return annotation.get("String", "")
     return ""

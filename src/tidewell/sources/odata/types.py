@@ -5,6 +5,7 @@ value that does not fit what $metadata declares is an error that names its prope
 """
 
 import base64
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,6 +19,10 @@ from tidewell.sources.odata.metadata import Property
 NUMERIC = pa.opaque(pa.string(), "numeric", "PostgreSQL")
 INTERVAL = pa.opaque(pa.string(), "interval", "PostgreSQL")
 _LARGEST_PRECISION = 38
+_DIGITS_OF_A_FLOAT = 15
+_NO_GUID = "0" * 32
+_TICKS = r"^\\?/Date\((?P<ms>-?\d+)(?P<minutes>[+-]\d{1,4})?\)\\?/$"
+_CLOCK = re.compile(r"PT(?:(\d{1,2})H)?(?:(\d{1,2})M)?(?:(\d{1,2})(?:\.(\d+))?S)?")
 _SPECIAL_NUMBERS = {"INF": float("inf"), "-INF": float("-inf"), "NaN": float("nan")}
 
 _PLAIN: dict[str, pa.DataType] = {
@@ -34,7 +39,9 @@ _PLAIN: dict[str, pa.DataType] = {
     "Edm.Binary": pa.binary(),
     "Edm.Date": pa.date32(),
     "Edm.TimeOfDay": pa.time64("us"),
+    "Edm.DateTime": pa.timestamp("us"),
     "Edm.DateTimeOffset": pa.timestamp("us", "UTC"),
+    "Edm.Time": pa.time64("us"),
     "Edm.Duration": INTERVAL,
 }
 
@@ -68,24 +75,33 @@ def _facets(one: Property) -> str:
     return f"({one.precision}, {one.scale})" if one.scale is not None else f"({one.precision})"
 
 
+def needs_digits(one: Property) -> bool:
+    """Whether a float may lose digits of a value: one with 15 or fewer comes back as written."""
+    return one.type == "Edm.Decimal" and not 0 < (one.precision or 0) <= _DIGITS_OF_A_FLOAT
+
+
 def _as_is(kind: pa.DataType, values: Sequence[Any]) -> pa.Array:
     return pa.array(values, kind)
 
 
 def _integer(kind: pa.DataType, values: Sequence[Any]) -> pa.Array:
     """A 64-bit integer comes as a string where the service is IEEE754Compatible."""
-    return pa.array([int(v) if isinstance(v, str) else v for v in values], kind)
+    if any(isinstance(v, str) for v in values):
+        return _text(pa.string(), values).cast(kind)
+    return pa.array(values, kind)
 
 
 def _float(kind: pa.DataType, values: Sequence[Any]) -> pa.Array:
-    return pa.array(
-        [_SPECIAL_NUMBERS[v] if isinstance(v, str) else v for v in values], pa.float64()
-    ).cast(kind, safe=False)
+    numbers = [_SPECIAL_NUMBERS.get(v) or float(v) if isinstance(v, str) else v for v in values]
+    return pa.array(numbers, pa.float64()).cast(kind, safe=False)
 
 
 def _text(kind: pa.DataType, values: Sequence[Any]) -> pa.Array:
     """Enumerations and strings; a number is taken as it is written."""
-    return pa.array([v if v is None or isinstance(v, str) else str(v) for v in values], kind)
+    try:
+        return pa.array(values, kind)
+    except pa.ArrowTypeError:
+        return pa.array([v if v is None or isinstance(v, str) else str(v) for v in values], kind)
 
 
 def _decimal(kind: pa.DataType, values: Sequence[Any]) -> pa.Array:
@@ -100,8 +116,14 @@ def _duration(kind: pa.DataType, values: Sequence[Any]) -> pa.Array:
 
 
 def _guid(kind: pa.DataType, values: Sequence[Any]) -> pa.Array:
-    raw = [None if v is None else bytes.fromhex(v.replace("-", "")) for v in values]
-    return pa.ExtensionArray.from_storage(kind, pa.array(raw, pa.binary(16)))
+    """All of a column at once: 32 hexadecimal digits a value, nulls as zeros behind the mask."""
+    digits = [_NO_GUID if v is None else v.replace("-", "") for v in values]
+    if any(len(v) != len(_NO_GUID) for v in digits):
+        raise ValueError("not 32 hexadecimal digits")
+    known = pa.array([v is not None for v in values], pa.bool_())
+    data = pa.py_buffer(bytes.fromhex("".join(digits)))
+    raw = pa.Array.from_buffers(pa.binary(16), len(digits), [known.buffers()[1], data])
+    return pa.ExtensionArray.from_storage(kind, raw)
 
 
 def _binary(kind: pa.DataType, values: Sequence[Any]) -> pa.Array:
@@ -116,6 +138,9 @@ def _binary(kind: pa.DataType, values: Sequence[Any]) -> pa.Array:
 
 def _moment(kind: pa.DataType, values: Sequence[Any]) -> pa.Array:
     texts = pa.array(values, pa.string())
+    first = next((v for v in values if v is not None), "")
+    if first.startswith(("/Date(", "\\/Date(")):
+        return _ticks(kind, texts)
     try:
         return texts.cast(kind)
     except pa.ArrowInvalid:
@@ -123,14 +148,51 @@ def _moment(kind: pa.DataType, values: Sequence[Any]) -> pa.Array:
         return pc.replace_substring_regex(texts, r"(\.\d{6})\d+", r"\1").cast(kind)
 
 
+def _ticks(kind: pa.DataType, texts: pa.Array) -> pa.Array:
+    """`/Date(1577836800000+0060)/`: milliseconds of the local clock since 1970, and how many
+    minutes that clock is ahead of UTC ([MS-ODATA] 2.2.6.3.1)."""
+    parts = pc.extract_regex(texts, _TICKS)
+    if parts.null_count != texts.null_count:
+        raise ValueError("not /Date(milliseconds)/")
+    milliseconds = pc.struct_field(parts, "ms").cast(pa.int64())
+    offsets = pc.struct_field(parts, "minutes")
+    if pc.any(pc.not_equal(offsets, "")).as_py():
+        minutes = pc.replace_substring_regex(
+            pc.if_else(pc.equal(offsets, ""), "0", offsets), r"^\+", ""
+        ).cast(pa.int64())
+        milliseconds = pc.subtract(milliseconds, pc.multiply(minutes, 60_000))
+    return pc.multiply_checked(milliseconds, 1000).cast(kind)
+
+
 def _time(kind: pa.DataType, values: Sequence[Any]) -> pa.Array:
     """Arrow reads moments from text, but no times of day."""
-    moments = [None if v is None else f"1970-01-01T{v}" for v in values]
-    return _moment(pa.timestamp("us"), moments).cast(kind)
+    texts = pa.array(values, pa.string())
+    moments = pc.binary_join_element_wise("1970-01-01", texts, "T")
+    try:
+        return moments.cast(pa.timestamp("us")).cast(kind)
+    except pa.ArrowInvalid:
+        shorter = pc.replace_substring_regex(moments, r"(\.\d{6})\d+", r"\1")
+        return shorter.cast(pa.timestamp("us")).cast(kind)
 
 
-def _cast(kind: pa.DataType, values: Sequence[Any]) -> pa.Array:
-    return pa.array(values, pa.string()).cast(kind)
+def _clock(kind: pa.DataType, values: Sequence[Any]) -> pa.Array:
+    """A time of day of OData 2, written as the duration since midnight: PT13H20M5.5S."""
+    return _time(kind, [None if v is None else _time_of_day(v) for v in values])
+
+
+def _time_of_day(text: str) -> str:
+    found = _CLOCK.fullmatch(text)
+    if found is None:
+        raise ValueError(f"{text[:40]!r} is no time of day")
+    hours, minutes, seconds, fraction = (part or "0" for part in found.groups())
+    return f"{int(hours):02}:{int(minutes):02}:{int(seconds):02}.{fraction[:6]}"
+
+
+def _date(kind: pa.DataType, values: Sequence[Any]) -> pa.Array:
+    """OData 2 knows moments only; SAP's services say which of them are dates."""
+    texts = pa.array(values, pa.string())
+    first = next((v for v in values if v is not None), "")
+    return _ticks(pa.timestamp("us"), texts).cast(kind) if "Date(" in first else texts.cast(kind)
 
 
 def _json(kind: pa.DataType, values: Sequence[Any]) -> pa.Array:
@@ -140,10 +202,10 @@ def _json(kind: pa.DataType, values: Sequence[Any]) -> pa.Array:
 
 _CONVERSIONS: dict[str, Callable[[pa.DataType, Sequence[Any]], pa.Array]] = {
     "Edm.Boolean": _as_is,
-    "Edm.SByte": _as_is,
-    "Edm.Byte": _as_is,
-    "Edm.Int16": _as_is,
-    "Edm.Int32": _as_is,
+    "Edm.SByte": _integer,
+    "Edm.Byte": _integer,
+    "Edm.Int16": _integer,
+    "Edm.Int32": _integer,
     "Edm.Int64": _integer,
     "Edm.Single": _float,
     "Edm.Double": _float,
@@ -151,8 +213,10 @@ _CONVERSIONS: dict[str, Callable[[pa.DataType, Sequence[Any]], pa.Array]] = {
     "Edm.Decimal": _decimal,
     "Edm.Guid": _guid,
     "Edm.Binary": _binary,
-    "Edm.Date": _cast,
+    "Edm.Date": _date,
     "Edm.TimeOfDay": _time,
+    "Edm.DateTime": _moment,
     "Edm.DateTimeOffset": _moment,
+    "Edm.Time": _clock,
     "Edm.Duration": _duration,
 }
