@@ -110,7 +110,7 @@ class SourceTable:
         """The columns to cache, in the source's order."""
         asked = self._task.columns
         if asked is None:
-            return self._all
+            asked = tuple(column.name for column in self._all if not column.pseudo)
         self._need("columns", asked)
         needed = set(asked) | {self._task.time_column} | set(self._task.merge_keys or ())
         return [c for c in self._all if c.name in needed or c.key_position is not None]

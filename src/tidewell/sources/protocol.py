@@ -43,7 +43,8 @@ class Column:
 
     `type` is the Arrow type its batches have; `pa.uuid()` and `pa.json_()` stand for UUID and
     JSON. `length` is the declared maximum in characters. `key_position` counts from 0 within the
-    primary key. `moves_forward` says that the column is a good time-check column.
+    primary key. `moves_forward` says that the column is a good time-check column. A `pseudo` column
+    is given only where a request names it: it stands for something about the row that is not in it.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Column:
     key_position: int | None = None
     moves_forward: bool = False
     remarks: str = ""
+    pseudo: bool = False
 
 
 Operator = Literal["=", "<>", "<", "<=", ">", ">="]

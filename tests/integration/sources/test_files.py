@@ -2,17 +2,21 @@
 
 import gzip
 import json
+import os
+import zipfile
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from tidewell.errors import SourceBroken, SourceNotFound, SourceRefused, Stopped
 from tidewell.sources.files import DRIVER
+from tidewell.sources.files.excel import extension
 from tidewell.sources.files.source import FilesSource
 from tidewell.sources.protocol import Comparison, Environment, ReadRequest
 
@@ -25,7 +29,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 def source(folder: Path, uri: str | None = None, **values: str) -> FilesSource:
-    defaults = {"URI": uri or str(folder), "Format": "Auto", "IncludeColumnHeaders": "True"}
+    defaults = {key.name: key.default for key in DRIVER.keys if key.default}
+    defaults["URI"] = uri or str(folder)
     return DRIVER.open(defaults | values, Environment(file_roots=(folder.resolve(),)))
 
 
@@ -39,7 +44,8 @@ def rows(opened: FilesSource, table: str, **request: Any) -> list[dict[str, Any]
 
 
 def types(opened: FilesSource, table: str) -> dict[str, str]:
-    return {column.name: str(column.type) for column in opened.columns("Files", table)}
+    columns = opened.columns("Files", table)
+    return {column.name: str(column.type) for column in columns if not column.pseudo}
 
 
 def test_a_file_a_folder_and_a_glob_are_tables(folder: Path) -> None:
@@ -200,8 +206,7 @@ def test_nothing_outside_the_allowed_folders_is_read(folder: Path, tmp_path: Pat
         "/",
         "relative.csv",
         "file://elsewhere/etc/passwd",
-        "http://127.0.0.1/x.csv",
-        "s3://bucket/x.csv",
+        "ftp://127.0.0.1/x.csv",
     ):
         with pytest.raises(SourceRefused):
             source(folder, uri).tables("Files")
@@ -256,3 +261,107 @@ def test_many_files_and_long_lines_stay_within_the_memory(folder: Path) -> None:
     found = rows(source(folder), "parts")
     assert len(found) == 201
     assert max(len(row["b"]) for row in found) == 10_000_000
+
+
+def workbook(path: Path, sheets: dict[str, str]) -> None:
+    """A workbook of DuckDB's own making; its sheets are what the statements give."""
+    connection = duckdb.connect()
+    connection.execute(f"LOAD '{extension()}'")
+    parts = {}
+    for position, (name, statement) in enumerate(sheets.items()):
+        one = path.with_suffix(f".{position}.tmp")
+        connection.execute(
+            f"COPY ({statement}) TO '{one}' (FORMAT xlsx, HEADER true, SHEET '{name}')"
+        )
+        parts[name] = one
+    merge_sheets(path, parts)
+
+
+def merge_sheets(path: Path, parts: dict[str, Path]) -> None:
+    """Workbooks of one sheet each as the sheets of one (ECMA-376, 18.2)."""
+    listed = "".join(
+        f'<sheet name="{name}" sheetId="{n}" r:id="rId{n}"/>' for n, name in enumerate(parts, 1)
+    )
+    space = "http://schemas.openxmlformats.org"
+    related = "".join(
+        f'<Relationship Id="rId{n}" Target="worksheets/sheet{n}.xml" '
+        f'Type="{space}/officeDocument/2006/relationships/worksheet"/>'
+        for n, _ in enumerate(parts, 1)
+    )
+    with zipfile.ZipFile(path, "w") as book:
+        for n, part in enumerate(parts.values(), 1):
+            with zipfile.ZipFile(part) as single:
+                for name in single.namelist():
+                    if "worksheets/sheet1" in name:
+                        book.writestr(f"xl/worksheets/sheet{n}.xml", single.read(name))
+                    elif n == 1 and not name.startswith(("xl/workbook", "xl/_rels/workbook")):
+                        book.writestr(name, single.read(name))
+        book.writestr(
+            "xl/workbook.xml",
+            f'<workbook xmlns="{space}/spreadsheetml/2006/main" '
+            f'xmlns:r="{space}/officeDocument/2006/relationships"><sheets>{listed}</sheets>'
+            "</workbook>",
+        )
+        book.writestr(
+            "xl/_rels/workbook.xml.rels",
+            f'<Relationships xmlns="{space}/package/2006/relationships">{related}</Relationships>',
+        )
+
+
+def test_the_sheets_of_a_workbook_are_tables(folder: Path) -> None:
+    first = "SELECT 1.5 AS n, 'x' AS word, DATE '2026-01-31' AS day, true AS flag"
+    workbook(folder / "book.xlsx", {"Main": first, "Second one": "SELECT 'y' AS a"})
+    opened = source(folder)
+    assert names(opened) == ["book", "book.Second one"]
+    assert rows(opened, "book") == [{"n": 1.5, "word": "x", "day": date(2026, 1, 31), "flag": True}]
+    assert rows(opened, "book.Second one") == [{"a": "y"}]
+
+
+def test_a_column_of_cells_of_several_types_is_text(folder: Path) -> None:
+    mixed = "SELECT 1 AS n, NULL AS late UNION ALL SELECT 2, 'a word' UNION ALL SELECT NULL, '3'"
+    workbook(folder / "book.xlsx", {"Main": mixed})
+    opened = source(folder)
+    assert types(opened, "book") == {"n": "double", "late": "string"}
+    assert rows(opened, "book") == [
+        {"n": 1.0, "late": None},
+        {"n": 2.0, "late": "a word"},
+        {"n": None, "late": "3"},
+    ]
+
+
+def test_a_workbook_that_is_none_is_told(folder: Path) -> None:
+    (folder / "book.xlsx").write_bytes(b"PK no workbook")
+    (folder / "fine.csv").write_text("a\n1\n")
+    opened = source(folder)
+    assert names(opened) == ["book", "fine"]
+    with pytest.raises(SourceBroken, match="workbook"):
+        opened.columns("Files", "book")
+
+
+def test_when_a_file_was_changed_is_given_where_it_is_asked_for(folder: Path) -> None:
+    (folder / "parts").mkdir()
+    for n in (1, 2, 3):
+        part = folder / "parts" / f"p{n}.csv"
+        part.write_text(f"n,extra{n}\n{n},x\n")
+        os.utime(part, (1_700_000_000 + n, 1_700_000_000.25 + n))
+    opened = source(folder)
+    assert "_modified" not in rows(opened, "parts")[0]
+    times = {
+        row["n"]: row["_modified"] for row in rows(opened, "parts", columns=("n", "_modified"))
+    }
+    assert times[1] == datetime(2023, 11, 14, 22, 13, 21, 250_000, tzinfo=UTC)
+    edge = times[2].isoformat().replace("+00:00", "Z")
+    for operator, kept in ((">=", [2, 3]), (">", [3]), ("=", [2]), ("<", [1])):
+        where = (Comparison("_modified", operator, edge),)
+        found = rows(opened, "parts", where=where, columns=("n", "extra1", "_modified"))
+        assert sorted(row["n"] for row in found) == kept
+    one = rows(opened, "parts", where=(Comparison("_modified", ">", edge),))
+    assert one == [{"n": 3, "extra1": None, "extra2": None, "extra3": "x"}]
+
+
+def test_a_file_with_a_column_of_that_name_keeps_its_own(folder: Path) -> None:
+    (folder / "t.csv").write_text("_modified,b\nsoon,1\n")
+    opened = source(folder)
+    assert [c.name for c in opened.columns("Files", "t")] == ["_modified", "b"]
+    where = (Comparison("_modified", "=", "soon"),)
+    assert rows(opened, "t", where=where) == [{"_modified": "soon", "b": 1}]

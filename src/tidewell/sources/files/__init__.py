@@ -1,9 +1,10 @@
-"""Files as tables: CSV, JSON lines and Parquet, under the folders that the operator allows."""
+"""Files as tables: CSV, JSON, Parquet and Excel; of this machine, of a web server, of S3."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tidewell.sources.files.source import FilesSource
+from tidewell.sources.files.tables import FORMATS
 from tidewell.sources.protocol import Environment, Key
 
 
@@ -17,23 +18,31 @@ class FilesDriver:
     keys: tuple[Key, ...] = (
         Key(
             "URI",
-            "A file, a folder or a glob (/data/*.csv). Each file is a table; so are all files of "
-            "a glob together, and each folder of files inside a folder.",
+            "A file, a folder or a glob (/data/*.csv, s3://bucket/data/*.csv), or one file of a "
+            "web server (https://…). Each file is a table; so are all files of a glob together, "
+            "and each folder of files inside a folder. Sheets of a workbook after its first are "
+            "tables as book.Sheet2.",
             required=True,
         ),
         Key(
             "Format",
             "How the files are written; Auto: by the ending of their names.",
             default="Auto",
-            choices=("Auto", "CSV", "JSON", "Parquet"),
+            choices=("Auto", *FORMATS),
         ),
         Key(
             "IncludeColumnHeaders",
-            "Whether the first line of a CSV file names the columns.",
+            "Whether the first line of a CSV file, or the first row of a sheet, names the columns.",
             default="True",
             choices=("True", "False"),
         ),
         Key("NullValues", "Texts that mean 'no value' in CSV files, separated by commas: NA,null."),
+        Key("AWSAccessKey", "Id of the access key, for s3://; empty: public files."),
+        Key("AWSSecretKey", "The secret of the access key.", secret=True),
+        Key("AWSSessionToken", "Token of temporary credentials.", secret=True),
+        Key("AWSRegion", "Region of the bucket.", default="us-east-1"),
+        Key("Endpoint", "Address of another server that speaks S3, as https://minio.local:9000."),
+        Key("Timeout", "Seconds that a server may be silent.", default="60"),
     )
 
     def open(self, values: Mapping[str, str], environment: Environment) -> FilesSource:

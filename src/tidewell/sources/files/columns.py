@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal, LiteralString
 
 import duckdb
@@ -10,6 +11,9 @@ from psycopg import sql
 
 from tidewell.sources.protocol import Column, ReadRequest
 from tidewell.state.statements import statements
+
+FILE = "__tidewell_file"
+"""The column in which DuckDB tells the file of a row."""
 
 _SQL = statements("tidewell.sources.files", "relation.sql")
 _WHOLE_NUMBERS = ("BIGINT", "INTEGER", "SMALLINT", "TINYINT", "UBIGINT", "HUGEINT")
@@ -28,11 +32,15 @@ _AS_TEXT = {
 
 @dataclass(frozen=True)
 class FileColumn:
-    """A column, its type in DuckDB, and how its values are given."""
+    """A column, its type in DuckDB, and how its values are given.
+
+    `is_text_cell`: of a sheet, whose cells are of several types, so that they are read as text.
+    """
 
     column: Column
     duck: str
     given: Literal["as is", "text", "json"] = "as is"
+    is_text_cell: bool = False
 
 
 def columns_of(
@@ -40,7 +48,11 @@ def columns_of(
 ) -> list[FileColumn]:
     """The columns of a relation."""
     statement = _composed("describe", relation=sql.SQL(relation))
-    described = [(name, kind) for name, kind, *_ in duck.execute(statement, parameters).fetchall()]
+    described = [
+        (name, kind)
+        for name, kind, *_ in duck.execute(statement, parameters).fetchall()
+        if name != FILE
+    ]
     arrow = _arrow_types(duck, [kind for _, kind in described])
     return [_column(name, kind, arrow[kind]) for name, kind in described]
 
@@ -64,6 +76,72 @@ def without_loss(
     row = duck.execute(statement, parameters).fetchone() or ()
     lossy = {one.column.name for one, loses in zip(doubtful, row, strict=True) if loses}
     return [_as_written(one) if one.column.name in lossy else one for one in columns]
+
+
+def without_lost_cells(
+    duck: duckdb.DuckDBPyConnection, columns: Sequence[FileColumn], parameters: dict[str, Any]
+) -> list[FileColumn]:
+    """A sheet's column has the type of its first cell; where another cell does not fit, the column
+    is text."""
+    if not columns:
+        return []
+    answers = [
+        sql.SQL(_SQL["lost_cell"]).format(column=sql.Identifier(one.column.name)) for one in columns
+    ]
+    statement = _composed(
+        "excel_side_by_side",
+        columns=sql.SQL(", ").join(answers),
+        typed=sql.SQL(_SQL["excel"]),
+        text=sql.SQL(_SQL["excel_as_text"]),
+    )
+    row = duck.execute(statement, parameters).fetchone() or ()
+    return [
+        FileColumn(Column(one.column.name, pa.string()), "VARCHAR", is_text_cell=True)
+        if lost
+        else one
+        for one, lost in zip(columns, row, strict=True)
+    ]
+
+
+def side_by_side(columns: Sequence[FileColumn]) -> LiteralString:
+    """The relation of a sheet: each column typed, or as text where cells would be lost."""
+    if not any(one.is_text_cell for one in columns):
+        return _SQL["excel"]
+    parts = [
+        sql.SQL("{}.{}").format(
+            sql.SQL("text" if one.is_text_cell else "typed"), sql.Identifier(one.column.name)
+        )
+        for one in columns
+    ]
+    return _composed(
+        "excel_side_by_side",
+        columns=sql.SQL(", ").join(parts),
+        typed=sql.SQL(_SQL["excel"]),
+        text=sql.SQL(_SQL["excel_as_text"]),
+    )
+
+
+def plain_schema(schema: pa.Schema) -> pa.Schema:
+    """The schema of batches after `plain`."""
+    return pa.schema([(one.name, _plain_type(one.type)) for one in schema])
+
+
+def plain(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """DuckDB keeps the other types whole by Arrow's extensions, and gives truth values as bytes."""
+    if not any(one.type == pa.bool8() for one in batch.schema):
+        return batch
+    columns = [
+        one.storage.cast(pa.bool_()) if one.type == pa.bool8() else one for one in batch.columns
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=plain_schema(batch.schema))
+
+
+def as_literal(path: Path) -> str:
+    """A path that DuckDB does not take for a glob."""
+    text = str(path)
+    for sign in ("[", "*", "?"):
+        text = text.replace(sign, f"[{sign}]")
+    return text
 
 
 def selection(
@@ -95,6 +173,10 @@ def selection(
     return statement, parameters
 
 
+def _plain_type(kind: pa.DataType) -> pa.DataType:
+    return pa.bool_() if kind == pa.bool8() else kind
+
+
 def _column(name: str, kind: str, arrow: pa.DataType) -> FileColumn:
     if kind in _AS_TEXT:
         return FileColumn(Column(name, _AS_TEXT[kind]), kind, "text")
@@ -108,7 +190,7 @@ def _arrow_types(duck: duckdb.DuckDBPyConnection, kinds: Sequence[str]) -> dict[
     distinct = list(dict.fromkeys(kinds))
     casts = sql.SQL(", ").join(sql.SQL("CAST(NULL AS {})").format(sql.SQL(one)) for one in distinct)
     schema = duck.execute(_composed("types", casts=casts)).to_arrow_reader(1).schema
-    return dict(zip(distinct, schema.types, strict=True))
+    return dict(zip(distinct, map(_plain_type, schema.types), strict=True))
 
 
 def _as_written(one: FileColumn) -> FileColumn:
@@ -126,6 +208,6 @@ def _value(one: FileColumn) -> sql.Composed:
     return sql.SQL(shapes[one.given]).format(name)
 
 
-def _composed(name: str, **parts: sql.Composable) -> str:
+def _composed(name: str, **parts: sql.Composable) -> LiteralString:
     """A statement with its parts; DuckDB quotes identifiers as PostgreSQL does."""
     return sql.SQL(_SQL[name]).format(**parts).as_string()

@@ -39,18 +39,57 @@ SELECT *
 -- With types that were found before.
 SELECT *
   FROM read_csv($files, delim = $delim, quote = $quote, escape = $escape, header = $header,
-                nullstr = $nulls, allow_quoted_nulls = false, union_by_name = true,
+                nullstr = $nulls, allow_quoted_nulls = false, union_by_name = true, filename = '__tidewell_file',
                 types = $types, max_line_size = 16777216, buffer_size = 33554432);
 
 -- name: json
 -- JSON lines, or an array of objects, with the types of the whole file.
 SELECT *
   FROM read_json($files, format = 'auto', union_by_name = true, sample_size = -1,
-                 maximum_object_size = 67108864);
+                 filename = '__tidewell_file', maximum_object_size = 67108864);
 
 -- name: parquet
 -- Parquet files, which know their own types.
-SELECT * FROM read_parquet($files, union_by_name = true, hive_partitioning = false);
+SELECT *
+  FROM read_parquet($files, union_by_name = true, hive_partitioning = false,
+                    filename = '__tidewell_file');
+
+-- name: excel
+-- A sheet, with the types of its first row; a cell of another type is NULL.
+SELECT *, $file AS __tidewell_file
+  FROM read_xlsx($file, sheet = $sheet, header = $header, ignore_errors = true);
+
+-- name: excel_as_text
+-- The same, every cell as text.
+SELECT * FROM read_xlsx($file, sheet = $sheet, header = $header, all_varchar = true);
+
+-- name: excel_side_by_side
+-- Both at once: the row of the one is the row of the other.
+SELECT {columns}
+  FROM ({typed}) AS typed POSITIONAL JOIN ({text}) AS text;
+
+-- name: lost_cell
+-- Whether a column of a sheet has a cell that its type does not hold.
+bool_or(typed.{column} IS NULL AND text.{column} IS NOT NULL);
+
+-- name: of_files
+-- The rows of some of the files.
+SELECT * FROM ({relation}) AS rows WHERE {file} IN ({kept});
+
+-- name: with_times
+-- The rows, and when the file of each was last changed.
+SELECT rows.*, times.modified AS _modified
+  FROM ({relation}) AS rows
+  JOIN (SELECT unnest($times_of) AS file, CAST(unnest($times) AS TIMESTAMPTZ) AS modified) AS times
+    ON rows.__tidewell_file = times.file;
+
+-- name: with_time
+-- The rows of one file, and when it was last changed.
+SELECT rows.*, CAST($time AS TIMESTAMPTZ) AS _modified FROM ({relation}) AS rows;
+
+-- name: load
+-- An extension from its wheel; the path is ours.
+LOAD {path};
 
 -- name: describe
 -- The columns of a relation.

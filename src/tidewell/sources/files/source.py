@@ -2,23 +2,49 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
+from urllib.parse import urlsplit
 
 import duckdb
 import pyarrow as pa
+from psycopg import sql
 
-from tidewell.errors import SourceBroken, SourceNotFound, SourceUnavailable, Stopped
-from tidewell.sources.files.columns import FileColumn, columns_of, selection, without_loss
-from tidewell.sources.files.paths import FileTable, find_tables
+from tidewell.errors import SourceBroken, SourceNotFound, SourceRefused, SourceUnavailable, Stopped
+from tidewell.sources.asked import columns_asked_for
+from tidewell.sources.files.columns import (
+    FileColumn,
+    as_literal,
+    columns_of,
+    plain,
+    plain_schema,
+    selection,
+    side_by_side,
+    without_loss,
+    without_lost_cells,
+)
+from tidewell.sources.files.excel import extension, sheets
+from tidewell.sources.files.local import LocalStore
+from tidewell.sources.files.modified import (
+    MODIFIED,
+    TIMES,
+    column_of_times,
+    satisfies,
+    some_files,
+    with_times,
+)
+from tidewell.sources.files.s3 import S3Store
+from tidewell.sources.files.store import LocalCopy, Store
+from tidewell.sources.files.tables import FileTable, by_name
+from tidewell.sources.files.web import WebStore
 from tidewell.sources.near import near_names
 from tidewell.sources.protocol import Column, Environment, Reading, ReadRequest, Source, Table
 from tidewell.state.statements import statements
 
 SCHEMA = "Files"
 ROWS_AT_ONCE = 8192
-_MEMORY = "512MB"
+_MEMORY = "384MB"
 _SQL = statements("tidewell.sources.files", "relation.sql")
 
 
@@ -27,17 +53,20 @@ class FilesSource(Source):
 
     def __init__(self, values: Mapping[str, str], environment: Environment) -> None:
         self._values = values
-        self._roots = environment.file_roots
         self._trace = environment.trace
+        self._store = _store(values, environment)
         self._cancelled = False
         self._known: dict[str, list[FileColumn]] = {}
+        self._dialects: dict[FileTable, dict[str, Any]] = {}
 
     def test(self) -> None:
-        """There is at least one table, and the first can be read."""
+        """There is at least one table; the first file of this machine can be read."""
+        self._store.test()
         tables = self._tables
         if not tables:
             raise SourceNotFound("There is no file of a known format here: check URI and Format.")
-        self.columns(SCHEMA, next(iter(tables)))
+        if isinstance(self._store, LocalStore):
+            self.columns(SCHEMA, next(iter(tables)))
 
     def schemas(self) -> list[str]:
         """The one schema."""
@@ -51,36 +80,52 @@ class FilesSource(Source):
         ]
 
     def columns(self, schema: str, table: str) -> list[Column]:
-        """The columns as the files tell them: their types hold every value."""
-        return [column.column for column in self._columns(self._table(schema, table))]
+        """The columns as the files tell them: their types hold every value; and when the file of a
+        row was last changed, a pseudo-column."""
+        found = [one.column for one in self._columns(self._table(schema, table))]
+        return [*found, *column_of_times(found)]
 
     def read(self, request: ReadRequest) -> Reading:
-        """Read by batches of at most ROWS_AT_ONCE; every part of a request is pushed down."""
+        """Read by batches of at most ROWS_AT_ONCE; every condition is pushed down."""
         table = self._table(request.schema, request.table)
         columns = self._columns(table)
-        statement, parameters = selection(_SQL[table.format.lower()], columns, request)
-        if table.format == "CSV":
-            parameters["types"] = {one.column.name: one.duck for one in columns}
-        self._trace(2, f"DuckDB reads {len(table.files)} {table.format} file(s) of {table.name}")
+        names = [one.column.name for one in columns]
+        times = column_of_times([one.column for one in columns])
+        if times and request.columns is None:
+            request = replace(request, columns=tuple(names))
+        columns_asked_for(request, [*names, *(one.name for one in times)])
+        on_times = [one for one in request.where if times and one.column == MODIFIED]
+        kept = [one for one in self._copies(table) if satisfies(one.modified, on_times)]
+        others = tuple(one for one in request.where if one not in on_times)
+        statement, parameters = self._statement(
+            table, columns, kept or self._copies(table)[:1], replace(request, where=others)
+        )
+        self._trace(2, f"DuckDB reads {len(kept)} {table.format} file(s) of {table.name}")
         with self._errors():
-            reader = self._duck.execute(
-                statement, self._parameters(table) | parameters
-            ).to_arrow_reader(ROWS_AT_ONCE)
-        return Reading(pa.RecordBatchReader.from_batches(reader.schema, self._guarded(reader)))
+            reader = self._duck.execute(statement, parameters).to_arrow_reader(ROWS_AT_ONCE)
+        batches = self._guarded(reader) if kept else iter(())
+        return Reading(
+            pa.RecordBatchReader.from_batches(plain_schema(reader.schema), batches),
+            ordered=not request.order,
+            limited=request.limit is not None and not request.order,
+        )
 
     def cancel(self) -> None:
         """End a running read."""
         self._cancelled = True
-        self._duck.interrupt()
+        self._store.cancel()
+        if "_duck" in self.__dict__:
+            self._duck.interrupt()
 
     def close(self) -> None:
         """Let go of the files."""
         if "_duck" in self.__dict__:
             self._duck.close()
+        self._store.close()
 
     @cached_property
     def _duck(self) -> duckdb.DuckDBPyConnection:
-        """DuckDB without network, extensions or any folder but the allowed ones."""
+        """DuckDB without network, other extensions or any folder but the allowed ones."""
         connection = duckdb.connect(
             config={
                 "memory_limit": _MEMORY,
@@ -92,14 +137,31 @@ class FilesSource(Source):
             }
         )
         connection.execute(_SQL["utc"])
-        connection.execute(_SQL["allow"], {"folders": [str(root) for root in self._roots]})
+        if any(table.format == "Excel" for table in self._tables.values()):
+            path = sql.Literal(str(extension()))
+            connection.execute(sql.SQL(_SQL["load"]).format(path=path).as_string())
+        folders = [str(folder) for folder in self._store.folders()]
+        connection.execute(_SQL["allow"], {"folders": folders})
         connection.execute(_SQL["shut"])
         connection.execute(_SQL["lock"])
         return connection
 
     @cached_property
     def _tables(self) -> dict[str, FileTable]:
-        return find_tables(self._values["URI"], self._values["Format"], self._roots)
+        tables = self._store.tables()
+        for table in list(tables.values()):
+            if table.format == "Excel":
+                tables |= self._sheets(table) | tables
+        return tables
+
+    def _sheets(self, table: FileTable) -> dict[str, FileTable]:
+        """The further sheets of a workbook; the first one goes by the workbook's name."""
+        try:
+            names = sheets(self._store.local(table.files[0]).path)
+        except SourceBroken:  # It is told to whoever reads the table.
+            return {}
+        more = [replace(table, name=f"{table.name}.{one}", sheet=one) for one in names[1:]]
+        return by_name(more)
 
     def _table(self, schema: str, name: str) -> FileTable:
         if schema != SCHEMA:
@@ -111,27 +173,65 @@ class FilesSource(Source):
             )
         return found
 
+    def _copies(self, table: FileTable) -> list[LocalCopy]:
+        return [self._store.local(file) for file in table.files]
+
     def _columns(self, table: FileTable) -> list[FileColumn]:
         if table.name not in self._known:
+            parameters = self._parameters(table, self._copies(table))
             with self._errors():
-                parameters = self._parameters(table)
-                relation = _SQL["csv_sniffed" if table.format == "CSV" else table.format.lower()]
-                found = columns_of(self._duck, relation, parameters)
-                if table.format == "CSV":
-                    found = without_loss(self._duck, found, _SQL["csv_as_text"], parameters)
-                self._known[table.name] = found
+                self._known[table.name] = self._found_columns(table, parameters)
         return self._known[table.name]
 
-    def _parameters(self, table: FileTable) -> dict[str, Any]:
-        files = {"files": [_literal(path) for path in table.files]}
-        return files | (self._dialect(table) if table.format == "CSV" else {})
+    def _found_columns(self, table: FileTable, parameters: dict[str, Any]) -> list[FileColumn]:
+        if table.format == "CSV":
+            found = columns_of(self._duck, _SQL["csv_sniffed"], parameters)
+            return without_loss(self._duck, found, _SQL["csv_as_text"], parameters)
+        found = columns_of(self._duck, _SQL[table.format.lower()], parameters)
+        return (
+            without_lost_cells(self._duck, found, parameters) if table.format == "Excel" else found
+        )
 
-    def _dialect(self, table: FileTable) -> dict[str, Any]:
+    def _statement(
+        self,
+        table: FileTable,
+        columns: list[FileColumn],
+        copies: list[LocalCopy],
+        request: ReadRequest,
+    ) -> tuple[str, dict[str, Any]]:
+        # All files are named, so that the columns stay those of all.
+        parameters = self._parameters(table, self._copies(table))
+        relation: LiteralString = _SQL[table.format.lower()]
+        if table.format == "CSV":
+            parameters["types"] = {one.column.name: one.duck for one in columns}
+        if table.format == "Excel":
+            relation = side_by_side(columns)
+        if len(copies) < len(table.files):
+            relation, parameters = some_files(relation, parameters, copies)
+        own = any(one.column.name.lower() == MODIFIED for one in columns)
+        if not own and MODIFIED in (request.columns or ()):
+            relation, parameters = with_times(relation, parameters, copies)
+        statement, values = selection(relation, columns if own else [*columns, TIMES], request)
+        return statement, parameters | values
+
+    def _parameters(self, table: FileTable, copies: list[LocalCopy]) -> dict[str, Any]:
+        if table.format == "Excel":
+            path = copies[0].path
+            sheet = table.sheet or next(iter(sheets(path)), "")
+            return {"file": str(path), "sheet": sheet, "header": self._header}
+        files = {"files": [as_literal(copy.path) for copy in copies]}
+        return files | (self._dialect(table, copies[0]) if table.format == "CSV" else {})
+
+    @property
+    def _header(self) -> bool:
+        return self._values["IncludeColumnHeaders"] == "True"
+
+    def _dialect(self, table: FileTable, first: LocalCopy) -> dict[str, Any]:
         if table not in self._dialects:
-            header = self._values["IncludeColumnHeaders"] == "True"
-            found = self._duck.execute(
-                _SQL["csv_dialect"], {"file": _literal(table.files[0]), "header": header}
-            ).fetchone() or (",", '"', '"')
+            with self._errors():
+                found = self._duck.execute(
+                    _SQL["csv_dialect"], {"file": as_literal(first.path), "header": self._header}
+                ).fetchone() or (",", '"', '"')
             # What the sample did not need may still come later.
             delimiter, quote, escape = (
                 default if sign in ("(empty)", "", "\0") else sign
@@ -141,14 +241,10 @@ class FilesSource(Source):
                 "delim": delimiter,
                 "quote": quote,
                 "escape": escape,
-                "header": header,
+                "header": self._header,
                 "nulls": ["", *self._null_texts()],
             }
         return self._dialects[table]
-
-    @cached_property
-    def _dialects(self) -> dict[FileTable, dict[str, Any]]:
-        return {}
 
     def _null_texts(self) -> list[str]:
         texts = self._values.get("NullValues", "").split(",")
@@ -159,7 +255,7 @@ class FilesSource(Source):
             for batch in reader:
                 if self._cancelled:
                     raise Stopped
-                yield batch
+                yield plain(batch)
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -175,9 +271,14 @@ class FilesSource(Source):
             raise SourceBroken(f"A file is not what its format says: {text}") from error
 
 
-def _literal(path: Path) -> str:
-    """A path that DuckDB does not take for a glob."""
-    text = str(path)
-    for sign in ("[", "*", "?"):
-        text = text.replace(sign, f"[{sign}]")
-    return text
+def _store(values: Mapping[str, str], environment: Environment) -> Store:
+    uri = values["URI"]
+    match urlsplit(uri).scheme.lower() if "://" in uri else "":
+        case "http" | "https":
+            return WebStore(values, environment)
+        case "s3":
+            return S3Store(values, environment)
+        case "" | "file":
+            return LocalStore(uri, values["Format"], environment.file_roots)
+        case other:
+            raise SourceRefused(f"URI: {other[:20]} is not read; give a path, https:// or s3://.")

@@ -1,0 +1,115 @@
+"""Files of this machine, under the folders that the operator allows."""
+
+import glob
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from tidewell.errors import SourceNotFound, SourceRefused
+from tidewell.sources.files.paths import absolute, allowed_path, must_be_allowed
+from tidewell.sources.files.store import LocalCopy
+from tidewell.sources.files.tables import (
+    MOST_FILES,
+    FileTable,
+    StoredFile,
+    all_together,
+    by_name,
+    each_file,
+    is_known,
+    one_table,
+)
+
+
+class LocalStore:
+    """A file, a folder or a glob. Raises SourceRefused for what is not allowed."""
+
+    def __init__(self, uri: str, given: str, roots: Sequence[Path]) -> None:
+        self._path = _local(uri)
+        self._given = given
+        self._roots = roots
+
+    def test(self) -> None:
+        """Paths are looked at when the tables are asked for."""
+
+    def tables(self) -> dict[str, FileTable]:
+        """The tables by name; a file's table wins over a folder's of the same name."""
+        if glob.has_magic(str(self._path)):
+            return self._of_glob()
+        allowed = must_be_allowed(self._path, self._roots)
+        if allowed.is_dir():
+            return self._of_folder(allowed)
+        if not allowed.is_file():
+            raise SourceNotFound(f"There is no file {self._path}.")
+        return by_name([one_table(_stored(self._path.name, allowed), self._given)])
+
+    def folders(self) -> list[Path]:
+        """The operator's folders."""
+        return list(self._roots)
+
+    def local(self, file: StoredFile) -> LocalCopy:
+        """The file where it is."""
+        return LocalCopy(Path(file.address), file.modified)
+
+    def cancel(self) -> None:
+        """Nothing here waits."""
+
+    def close(self) -> None:
+        """Nothing was fetched."""
+
+    def _of_glob(self) -> dict[str, FileTable]:
+        """Each file that matches, and all of them together under the name of their folder."""
+        before = []
+        for part in self._path.parts:
+            if glob.has_magic(part):
+                break
+            before.append(part)
+        folder = Path(*before)
+        must_be_allowed(folder, self._roots)
+        matches = (Path(name) for name in glob.iglob(str(self._path), recursive=True))
+        files = self._readable(matches)
+        together = all_together(folder.name, files, self._given)
+        return by_name([*each_file(files, self._given), *together])
+
+    def _of_folder(self, folder: Path) -> dict[str, FileTable]:
+        """Each file in a folder, and each folder in it that holds files."""
+        found = each_file(self._readable(_children(folder)), self._given)
+        for inner in _children(folder):
+            if inner.is_dir() and (true := allowed_path(inner, self._roots)):
+                files = self._readable(_children(true))
+                found += all_together(inner.name, files, self._given)
+        return by_name(found)
+
+    def _readable(self, paths: Iterable[Path]) -> list[StoredFile]:
+        """Files of a known format that may be read, in a stable order."""
+        found = []
+        for path in paths:
+            if path.name.startswith(".") or not is_known(path.name, self._given):
+                continue
+            true = allowed_path(path, self._roots)
+            if true is not None and true.is_file():
+                found.append(_stored(path.name, true))
+            if len(found) > MOST_FILES:
+                raise SourceRefused(f"URI: there are more than {MOST_FILES} files; name fewer.")
+        return sorted(found, key=lambda one: one.address)
+
+
+def _local(uri: str) -> Path:
+    parts = urlsplit(uri)
+    if parts.scheme.lower() == "file":
+        if parts.netloc not in ("", "localhost"):
+            raise SourceRefused("URI: a file URI cannot name another host.")
+        return absolute("URI", unquote(parts.path))
+    return absolute("URI", uri)
+
+
+def _children(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError as error:
+        raise SourceRefused(f"The folder {folder} cannot be read.") from error
+
+
+def _stored(name: str, path: Path) -> StoredFile:
+    modified = datetime.fromtimestamp(path.stat().st_mtime_ns // 1000 / 1_000_000, UTC)
+    return StoredFile(name, str(path), modified)

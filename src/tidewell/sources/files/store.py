@@ -1,0 +1,44 @@
+"""Where files are: what every store keeps."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from tidewell.sources.files.tables import FileTable, StoredFile
+
+
+@dataclass(frozen=True)
+class LocalCopy:
+    """A file that can be opened, and when the original was last changed, where that is known."""
+
+    path: Path
+    modified: datetime | None
+
+
+class Store(Protocol):
+    """The files of one URI. Everything but `cancel` raises SourceErrors."""
+
+    def test(self) -> None:
+        """Prove that the store answers."""
+        ...
+
+    def tables(self) -> dict[str, FileTable]:
+        """The tables of the URI by name."""
+        ...
+
+    def folders(self) -> list[Path]:
+        """The folders of this machine that `local` gives paths in."""
+        ...
+
+    def local(self, file: StoredFile) -> LocalCopy:
+        """A file at a path of this machine; fetched once."""
+        ...
+
+    def cancel(self) -> None:
+        """End what is going on, from another thread."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what was fetched."""
+        ...
