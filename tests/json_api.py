@@ -74,6 +74,8 @@ def json_api(tables: Mapping[str, Sequence[Row]]) -> Iterator[JSONAPI]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+        wbufsize = -1
 
         def do_GET(self) -> None:
             address = urlsplit(self.path)

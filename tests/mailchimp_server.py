@@ -122,6 +122,8 @@ def mailchimp() -> Iterator[MailChimp]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+        wbufsize = -1
 
         def do_GET(self) -> None:
             allowed = service.entered()

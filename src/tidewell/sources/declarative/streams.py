@@ -21,9 +21,7 @@ from airbyte_cdk.models import (
     StreamDescriptor,
 )
 from airbyte_cdk.sources.connector_state_manager import ConnectorStateManager
-from airbyte_cdk.sources.declarative.concurrent_declarative_source import (
-    ConcurrentDeclarativeSource,
-)
+from airbyte_cdk.sources.declarative import concurrent_declarative_source as cdk
 from airbyte_cdk.sources.declarative.decoders.json_decoder import JsonDecoder
 from airbyte_cdk.sources.declarative.extractors import DpathExtractor
 from airbyte_cdk.sources.declarative.models.declarative_component_schema import (
@@ -44,7 +42,7 @@ _LOW_LEVEL = 5
 State = Mapping[str, Mapping[str, Any]]
 
 
-class Streams(ConcurrentDeclarativeSource):  # type: ignore[misc] # no types are read of the CDK
+class Streams(cdk.ConcurrentDeclarativeSource):  # type: ignore[misc] # no types are read of the CDK
     """The streams of one manifest with one config. Needs `Http.active` around every use.
 
     `trusted` manifests may name Python classes. `strict` ones fail where an answer lacks the list
@@ -245,3 +243,5 @@ def _tame() -> None:
         # Below this the CDK would write out headers and bodies.
         logger.setLevel(logging.INFO)
     JsonDecoder.decode = _decode_strictly
+    # The language's own schema, a large YAML file that it would parse for each source.
+    cdk.get_declarative_component_schema = cache(cdk.get_declarative_component_schema)
