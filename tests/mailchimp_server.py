@@ -29,7 +29,11 @@ Item = dict[str, Any]
 
 
 class MailChimp:
-    """The service's state: `data` by path, and what was asked of it."""
+    """The service's state: `data` by path, and what was asked of it.
+
+    `busy_answers` are given before others; `block_at` and `break_at` are parts of an address whose
+    answer never comes, or breaks off; `names` replaces the name that a list has in its answer.
+    """
 
     def __init__(self) -> None:
         self.url = ""
@@ -42,6 +46,7 @@ class MailChimp:
         self.go_on = threading.Event()
         self.block_at: str | None = None
         self.break_at: str | None = None
+        self.names: dict[str, str] = {}
         self._lock = threading.Lock()
         self._described = description()
         self._lists = [
@@ -56,7 +61,7 @@ class MailChimp:
             if pattern.match(f"/{path}"):
                 if path not in self.data:
                     self.data[path] = [self._made(schema, n, "") for n in range(_GENERATED)]
-                return name, self.data[path]
+                return self.names.get(path, name), self.data[path]
         return None
 
     def entered(self) -> bool:

@@ -46,12 +46,13 @@ class MailChimpDriver:
 
     def open(self, values: Mapping[str, str], environment: Environment) -> Source:
         """A source over an account; nothing is requested yet."""
-        config = {"url": _root(values, environment.egress), "authorization": _authorization(values)}
+        authorization = _authorization(values)
+        config = {"authorization": authorization, "url": _root(values, environment.egress)}
         connection = Connection(
             schema=SCHEMA,
             manifest=manifest(),
             config=config,
-            secrets=(*secrets_of(self.keys, values), config["authorization"].partition(" ")[2]),
+            secrets=(*secrets_of(self.keys, values), authorization.partition(" ")[2]),
             strict=True,
             own=True,
             timeout=seconds(values),
