@@ -10,6 +10,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 from psycopg import sql
 
+from tests.mariadb_server import MariaDBServer, mariadb_server
+from tests.ports import free_port
 from tidewell.state.embedded import EmbeddedServer, start
 
 pytest_plugins = ["tests.running_product"]
@@ -40,6 +42,17 @@ class CacheDatabase:
         return f"postgresql://{self.user}:{self.password}@{self.host}:{self.port}/{self.database}"
 
     @property
+    def values(self) -> dict[str, str]:
+        """Its address as the values of a connection string."""
+        return {
+            "Server": self.host,
+            "Port": str(self.port),
+            "User": self.user,
+            "Password": self.password,
+            "Database": self.database,
+        }
+
+    @property
     def connection_string(self) -> str:
         """Its address for the Job API."""
         return (
@@ -52,6 +65,13 @@ class CacheDatabase:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
     """An embedded PostgreSQL for the whole session."""
     with start(tmp_path_factory.mktemp("home")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[MariaDBServer]:
+    """A real MariaDB for the whole session."""
+    with mariadb_server(free_port()) as running:
         yield running
 
 

@@ -1,6 +1,5 @@
 """Fixtures of the product as a whole: one node and one OData server for all tests."""
 
-import socket
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import pytest
 from psycopg import sql
 
 from tests.odata_server import ODataServer, odata_server
+from tests.ports import free_port
 from tests.product import Customer, Vendor, make_customer, make_vendor, process
 from tidewell.state.embedded import EmbeddedServer
 
@@ -28,12 +28,6 @@ class Product:
     settings: dict[str, str]
     files: Path
     log: Path
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_until_ready(base_url: str, log: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.conftest import CacheDatabase
+from tests.conftest import CacheDatabase, new_cache_database
 from tidewell.egress import EgressRules
 from tidewell.errors import (
     SourceBroken,
@@ -32,14 +32,8 @@ ALLOWED = Environment(egress=EgressRules.parse("127.0.0.0/8"))
 
 
 def opened(database: CacheDatabase, **changes: str) -> PostgreSQLSource:
-    values = {key.name: key.default for key in DRIVER.keys if key.default} | {
-        "Server": database.host,
-        "Port": str(database.port),
-        "User": database.user,
-        "Password": database.password,
-        "Database": database.database,
-    }
-    return DRIVER.open(values | changes, ALLOWED)
+    defaults = {key.name: key.default for key in DRIVER.keys if key.default}
+    return DRIVER.open(defaults | database.values | changes, ALLOWED)
 
 
 @pytest.fixture
@@ -142,9 +136,8 @@ def exact(units: int, scale: int) -> Decimal:
 @pytest.fixture(scope="module")
 def numbers(server: Any) -> Iterator[tuple[Any, CacheDatabase]]:
     """A database for one property."""
-    from tests.conftest import _cache_database  # noqa: PLC0415
-
-    yield from ((server, one) for one in _cache_database(server))
+    with new_cache_database(server) as made:
+        yield server, made
 
 
 @settings(max_examples=30)

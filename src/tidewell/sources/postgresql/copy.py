@@ -6,58 +6,18 @@ with one vector operation each, so that no value is ever a Python object.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from tidewell.errors import SourceBroken
+from tidewell.sources.fields import Buffer, Fields, validity, varying
 
 SIGNATURE = b"PGCOPY\n\xff\r\n\0"
 _POSTGRES_EPOCH_DAYS = 10_957
 """From 1970-01-01 to 2000-01-01, where PostgreSQL counts from."""
 _POSTGRES_EPOCH_US = _POSTGRES_EPOCH_DAYS * 86_400_000_000
-
-Buffer = bytes | bytearray | memoryview
-Positions = np.ndarray[Any, np.dtype[np.int64]]
-
-
-@dataclass(frozen=True)
-class Fields:
-    """The values of one column in a batch: where each begins, how long it is, which are NULL.
-
-    A NULL has length 0 and a position inside the bytes.
-    """
-
-    name: str
-    data: bytes
-    starts: Positions
-    lengths: Positions
-    nulls: Any
-    """A mask, or None where no value is NULL."""
-
-    def gather(self, dtype: str, offset: int = 0) -> Any:
-        """The fixed-width number at an offset inside each value; zero for a NULL."""
-        width = np.dtype(dtype).itemsize
-        view: Any = np.ndarray(
-            (len(self.data) - width + 1,), dtype=dtype, buffer=self.data, strides=(1,)
-        )
-        at = self.starts + offset if offset else self.starts
-        found = view[np.minimum(at, len(view) - 1)].astype(dtype[1:])
-        if self.nulls is not None:
-            found[self.nulls] = 0
-        return found
-
-    def array(self, values: Any, kind: pa.DataType) -> pa.Array:
-        """An Arrow array of a type, of values that have its physical form already."""
-        return pa.Array.from_buffers(
-            kind,
-            len(values),
-            [_validity(self.nulls), pa.py_buffer(np.ascontiguousarray(values))],
-        )
-
 
 Decoder = Callable[[Fields], pa.Array]
 
@@ -98,7 +58,7 @@ def boolean(fields: Fields) -> pa.Array:
     """One byte, 0 or 1."""
     bits = np.packbits(fields.gather("|u1"), bitorder="little")
     return pa.Array.from_buffers(
-        pa.bool_(), len(fields.starts), [_validity(fields.nulls), pa.py_buffer(bits)]
+        pa.bool_(), len(fields.starts), [validity(fields.nulls), pa.py_buffer(bits)]
     )
 
 
@@ -124,13 +84,13 @@ def timestamp(kind: pa.DataType) -> Decoder:
 
 def uuid(fields: Fields) -> pa.Array:
     """Sixteen bytes."""
-    values = _varying(fields, pa.binary()).cast(pa.binary(16))
+    values = varying(fields, pa.binary()).cast(pa.binary(16))
     return pa.ExtensionArray.from_storage(pa.uuid(), values)
 
 
 def text(fields: Fields) -> pa.Array:
     """Characters in UTF-8, which the session asks for."""
-    return _varying(fields, pa.string())
+    return varying(fields, pa.string())
 
 
 def extended_text(kind: pa.DataType) -> Decoder:
@@ -140,31 +100,7 @@ def extended_text(kind: pa.DataType) -> Decoder:
 
 def binary(fields: Fields) -> pa.Array:
     """Bytes as they are."""
-    return _varying(fields, pa.binary())
-
-
-def _varying(fields: Fields, kind: pa.DataType) -> pa.Array:
-    """Values of varying length, copied out by Arrow.
-
-    The offsets 'begin, end, begin, end …' over the raw bytes make an array of which every second
-    element is a value, and every other what lies between two of them.
-    """
-    count = len(fields.starts)
-    if not count:
-        return pa.array([], kind)
-    offsets = np.empty(2 * count, np.int32)
-    offsets[0::2] = fields.starts
-    offsets[1::2] = fields.starts + fields.lengths
-    between = pa.Array.from_buffers(
-        kind, 2 * count - 1, [None, pa.py_buffer(offsets), pa.py_buffer(fields.data)]
-    )
-    wanted: Any = np.arange(0, 2 * count, 2, dtype=np.int32)
-    indices = pa.array(wanted, mask=fields.nulls)
-    return pc.take(between, indices, boundscheck=False)
-
-
-def _validity(nulls: Any) -> pa.Buffer | None:
-    return None if nulls is None else pa.py_buffer(np.packbits(~nulls, bitorder="little"))
+    return varying(fields, pa.binary())
 
 
 def _finite(fields: Fields, values: Any, limits: Any) -> None:

@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tidewell.errors import SourceBroken
-from tidewell.sources.postgresql.copy import Decoder, Fields
+from tidewell.sources.fields import Fields
+from tidewell.sources.postgresql.copy import Decoder
 
 _NEGATIVE = 0x4000
 _SPECIAL = 0xC000

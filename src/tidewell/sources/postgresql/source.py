@@ -11,10 +11,11 @@ from psycopg import sql
 
 from tidewell.errors import SourceNotFound, SourceRefused, Stopped
 from tidewell.sources.asked import columns_asked_for
+from tidewell.sources.fields import Buffer
 from tidewell.sources.forward import moves_forward
 from tidewell.sources.interruptible import Interruptible
 from tidewell.sources.near import near_names
-from tidewell.sources.postgresql.copy import SIGNATURE, Buffer, CopyDecoder
+from tidewell.sources.postgresql.copy import SIGNATURE, CopyDecoder
 from tidewell.sources.postgresql.session import Connection, connect, end, in_words
 from tidewell.sources.postgresql.types import Travel, travel
 from tidewell.sources.postgresql.writing import write_batches
@@ -29,7 +30,7 @@ from tidewell.sources.protocol import (
 from tidewell.sources.server import ServerAddress
 from tidewell.state.statements import statements
 
-ROWS_AT_ONCE = 16_384
+ROWS_AT_ONCE = 8192
 BYTES_AT_ONCE = 16 << 20
 _HEADER = len(SIGNATURE) + 8
 _TRAILER = b"\xff\xff"

@@ -33,7 +33,7 @@ from tidewell.sources.sqlite.writing import Writer
 from tidewell.state.statements import statements
 
 SCHEMA = "main"
-ROWS_AT_ONCE = 16_384
+ROWS_AT_ONCE = 1024
 _SQL = statements("tidewell.sources.sqlite", "catalogue.sql")
 
 
