@@ -110,9 +110,42 @@ def test_from_nothing_to_fresh_rows(
     expect(page.get_by_role("heading", name="people")).to_be_visible()
     person.looks_right("job-fresh")
     page.get_by_role("link", name="Office.people").click()
+    expect(page.get_by_text("All 3 rows.")).to_be_visible()
     expect(page.get_by_role("cell", name="Grace")).to_be_visible()
     expect(page.get_by_role("cell", name="NULL")).to_be_visible()
     person.looks_right("job-rows")
+
+
+def test_a_time_check_column_is_proposed(
+    person: Screen, client: httpx.Client, cache: CacheDatabase, another_cache: CacheDatabase
+) -> None:
+    with psycopg.connect(another_cache.url) as connection:
+        connection.execute(
+            "CREATE TABLE visit (id int PRIMARY KEY, note text, updated_at timestamptz NOT NULL);"
+            " INSERT INTO visit SELECT n, 'x', now() FROM generate_series(1, 40) AS n;"
+            " CREATE TABLE remark (note text)"
+        )
+    shop = connect(client, "Shop", "PostgreSQL", another_cache.connection_string)
+    page = person.page
+    page.goto(jobs_link(client))
+    page.get_by_role("link", name="Add jobs").click()
+    page.get_by_role("link", name="Shop").click()
+    page.get_by_label("visit").check()
+    page.get_by_label("remark").check()
+    page.get_by_role("button", name="Next: schedule").click()
+    expect(page.get_by_label("visit")).to_have_value("updated_at")
+    expect(page.get_by_label("remark")).to_have_value("")
+    expect(page.get_by_text("The table has no key")).to_be_visible()
+    person.looks_right("jobs-new-proposed")
+    page.get_by_role("button", name="Add 2 jobs").click()
+    expect(page.locator(".state.ok")).to_have_count(2)
+    [visit] = [job for job in ok(client.get("/api/job/list"))["jobs"] if job["name"] == "visit"]
+    assert visit["params"]["timeCheckColumn"] == "updated_at"
+    assert visit["params"]["sourceConnection"] == shop
+    page.get_by_role("link", name="visit").click()
+    expect(page.get_by_text("Increments by updated_at")).to_be_visible()
+    expect(page.get_by_text("Watermark")).to_be_visible()
+    person.looks_right("job-increments")
 
 
 def test_what_failed_is_told_with_what_to_do(
@@ -168,7 +201,7 @@ def test_many_jobs_are_steered_at_once(
     page.get_by_label("Choose items").check()
     page.get_by_role("button", name="Run", exact=True).click()
     expect(page.get_by_text("1 job was queued to run.")).to_be_visible()
-    expect(page.get_by_text("This job is disabled")).to_be_visible()
+    expect(page.get_by_text("It is disabled, so it does not run")).to_be_visible()
     person.looks_right("jobs-problems")
     page.get_by_role("link", name="Back to the jobs").click()
 
@@ -350,6 +383,11 @@ def test_what_is_ticked_stays_while_the_page_brings_itself_up_to_date(
     expect(page.locator(".state")).to_have_text("Disabled")
     expect(page.get_by_label("Choose people")).to_be_checked()
     expect(page.get_by_label("Search")).to_have_value("half a wo")
+    # The visit is over: the page says so, and keeps what it shows.
+    page.context.clear_cookies()
+    page.clock.fast_forward(20_000)
+    expect(page.get_by_text("no longer brought up to date")).to_be_visible()
+    expect(page.get_by_label("Choose people")).to_be_checked()
 
 
 def test_an_operator_finds_the_account_whose_jobs_fail(

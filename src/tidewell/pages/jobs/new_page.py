@@ -121,6 +121,9 @@ async def make_jobs(request: Request, node: Node, visit: Visitor, connection_id:
     check_mark(visit, form)
     tables = _tables([value for name, value in pairs if name == "table"])
     opened = await _opened(node, visit, connection_id)
+    async with node.database.transaction() as connection:
+        if await jobs.cache_of(connection, visit.account_id) is None:
+            return go(request, node, visit, f"{visit.base}/jobs/new")
     try:
         bodies = [
             _body(form, opened, schema, name, form.get(f"time-{place}", ""))

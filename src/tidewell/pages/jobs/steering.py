@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, get_args
 
 from tidewell.api.services import Services, removal
-from tidewell.errors import InvalidRequest, RequestError
+from tidewell.errors import Conflict, InvalidRequest, RequestError
 from tidewell.jobs import repository as jobs
 from tidewell.jobs.job import JobSettings
 from tidewell.jobs.settings import JobBody
@@ -63,6 +63,8 @@ async def steer(
 async def _steer(node: Services, visit: Visit, deed: Deed, row: Mapping[str, Any]) -> None:
     changes, job_id = changes_of(node, visit), row["id"]
     if deed == "run":
+        if not row["enabled"]:
+            raise Conflict("It is disabled, so it does not run: enable it first.")
         await changes.run(visit.account_id, job_id)
     elif deed == "stop":
         await changes.stop(visit.account_id, job_id)

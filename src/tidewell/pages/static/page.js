@@ -72,7 +72,7 @@ async function refresh(page) {
   let wait = SLOW;
   try {
     const answer = await fetch(location.href);
-    if (answer.status === 401) return;
+    if (answer.status === 401) return tell(page, "This page is no longer brought up to date: ask for a new link.");
     const found = new DOMParser().parseFromString(await answer.text(), "text/html");
     for (const part of page.querySelectorAll("[data-live]")) {
       const fresh = part.id && found.getElementById(part.id);
@@ -85,6 +85,14 @@ async function refresh(page) {
     if (!(error instanceof TypeError)) throw error; // a TypeError: the network is away for a while
   }
   later(page, wait);
+}
+
+function tell(page, message) {
+  const text = document.createElement("p");
+  text.className = "outcome warn";
+  text.setAttribute("role", "status");
+  text.textContent = message;
+  page.prepend(text);
 }
 
 function later(page, wait) {
