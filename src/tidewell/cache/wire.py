@@ -80,7 +80,10 @@ class CopyStream:
         for batch in batches:
             for start in range(0, batch.num_rows, ROWS_AT_ONCE):
                 yield self._encoded(batch.slice(start, ROWS_AT_ONCE))
-        yield bytes(self._encoder.finish())
+        # The encoder holds small batches back until here.
+        last = bytes(self._encoder.finish())
+        self.counts.bytes += len(last)
+        yield last
 
     def _encoded(self, batch: pa.RecordBatch) -> bytes:
         arrays = [

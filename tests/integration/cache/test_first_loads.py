@@ -52,6 +52,13 @@ def test_two_first_loads_into_one_new_schema(cache_database: CacheDatabase) -> N
     assert first.rows() == second.rows() == [(1,), (2,)]
 
 
+def test_the_bytes_of_a_small_load_are_counted(cache_database: CacheDatabase) -> None:
+    rows = pa.table({"id": pa.array([1, 2], pa.int64())})
+    receipt = CachedTable(cache_database, Place("Office", "people")).load(rows, key=("id",))
+    # Two rows of one bigint in binary COPY: 2 + 4 + 8 bytes each, and the trailer of 2.
+    assert receipt.bytes_copied == 2 * 14 + 2
+
+
 def wait_for_lock(database: CacheDatabase) -> None:
     """Return when some session waits for another one's lock."""
     deadline = time.monotonic() + 30
