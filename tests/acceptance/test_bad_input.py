@@ -2,6 +2,7 @@
 
 import json
 import socket
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -354,3 +355,24 @@ def tables(database: CacheDatabase) -> list[tuple[Any, ...]]:
             "SELECT schemaname, tablename FROM pg_tables "
             "WHERE schemaname NOT IN ('pg_catalog', 'information_schema', 'tidewell')"
         ).fetchall()
+
+
+def test_a_cache_connection_is_answered_within_ten_seconds_whatever_the_servers_do(
+    client: httpx.Client, job_body: JobBody
+) -> None:
+    """Neither the new server nor the old one, whose tables are to be dropped, says a word (§3)."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as old,
+        socket.create_server(("127.0.0.1", 0)) as new,
+    ):
+        port, another = old.getsockname()[1], new.getsockname()[1]
+        text = f"Server=127.0.0.1;User=u;Database=d;Port={port}"
+        connect_body = {"connectionString": text}
+        first = ok(client.post("/api/job/cacheConnection", json=connect_body))["connection"]
+        assert first["isTested"] is False
+        ok(client.post("/api/job/create", json=job_body() | {"enabled": False}))
+        moved = {"connectionString": text.replace(str(port), str(another))}
+        started = time.monotonic()
+        second = ok(client.post("/api/job/cacheConnection", json=moved))["connection"]
+        assert time.monotonic() - started < 10
+    assert second["id"] == first["id"]

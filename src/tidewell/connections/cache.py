@@ -19,7 +19,8 @@ from tidewell.state.statements import statements
 
 NAME = "CacheConnection"
 DRIVER = "PostgreSQL"
-TEST_SECONDS = 8.0
+TEST_SECONDS = 5.0
+"""With what else a replacement does, the call answers within 10 s (contract §3)."""
 
 KEYS = (
     Key("Server", "Host name or address of the PostgreSQL server.", required=True),

@@ -30,6 +30,7 @@ from tidewell.runs.repository import cancel_in_queue
 from tidewell.state.database import Connection, Database
 
 _DROP_SECONDS = 5.0
+_DROP_SECONDS_OF_REPLACED = 2.0  # after the test of the new one: both within 10 s
 _DROP_LATER = timedelta(seconds=15)
 
 log = structlog.get_logger()
@@ -111,7 +112,7 @@ class Removal:
                     )
             if not (left and same_tables):
                 row = await self._save_cache(connection, account_id, text, tested)
-        await self._drop(left)
+        await self._drop(left, _DROP_SECONDS_OF_REPLACED)
         if row is None:
             # Only the user is another: the new tables stand where the old ones stood, so those
             # are dropped first, and never later.
@@ -157,11 +158,11 @@ class Removal:
             )
         return Leftover(job_id, sealed, cache_id, queued)
 
-    async def _drop(self, left: Sequence[Leftover]) -> None:
+    async def _drop(self, left: Sequence[Leftover], seconds: float = _DROP_SECONDS) -> None:
         """Drop the tables now; what is not done in time the queue does later."""
         done: list[Leftover] = []
         try:
-            async with asyncio.timeout(_DROP_SECONDS):
+            async with asyncio.timeout(seconds):
                 for one in left:
                     await drop_deleted(
                         self.sealing, one.job_id, one.sealed, one.cache_id, self.egress
