@@ -8,9 +8,11 @@ from uuid import uuid4
 
 import orjson
 import structlog
+from opentelemetry.trace import SpanKind
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from tidewell import tracing
 from tidewell.api.errors import error_body
 from tidewell.errors import PayloadTooLarge, TidewellError
 from tidewell.metrics import REQUEST_SECONDS
@@ -48,7 +50,7 @@ class Around:
         try:
             refusal = _refusal(scope, headers)
             if refusal is None:
-                await self._app(scope, exchange.receive, exchange.send)
+                await self._traced(scope, headers, exchange)
             else:
                 await exchange.refuse(*refusal)
         except PayloadTooLarge as error:
@@ -58,8 +60,8 @@ class Around:
             await exchange.refuse(500, TidewellError.code, TidewellError().message)
         finally:
             seconds = time.perf_counter() - began
-            route = getattr(scope.get("route"), "path", "none")
-            REQUEST_SECONDS.labels(_method(scope), route, exchange.status).observe(seconds)
+            labels = (_method(scope), _route(scope), exchange.status)
+            REQUEST_SECONDS.labels(*labels).observe(seconds)
             log.info(
                 "request",
                 method=scope["method"],
@@ -67,6 +69,16 @@ class Around:
                 status=exchange.status,
                 ms=round(seconds * 1000, 1),
             )
+
+    async def _traced(self, scope: Scope, headers: Headers, exchange: "_Exchange") -> None:
+        parent = {"traceparent": headers.get("traceparent", "")}
+        method = _method(scope)
+        with tracing.span(method, parent=parent, kind=SpanKind.SERVER) as made:
+            try:
+                await self._app(scope, exchange.receive, exchange.send)
+            finally:
+                made.update_name(f"{method} {_route(scope)}")
+                made.set_attribute("http.response.status_code", exchange.status)
 
 
 class _Exchange:
@@ -134,6 +146,11 @@ class _Exchange:
             }
         )
         await self._send({"type": "http.response.body", "body": body})
+
+
+def _route(scope: Scope) -> str:
+    """The path with its parameters unfilled; none where there is no such path."""
+    return getattr(scope.get("route"), "path", "none")
 
 
 def _method(scope: Scope) -> str:

@@ -12,7 +12,7 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 
-from tidewell import logs, pages
+from tidewell import logs, pages, tracing
 from tidewell.api.app import create_app
 from tidewell.cli.node import Node, background, open_node, until_signal
 from tidewell.errors import TidewellError
@@ -104,6 +104,7 @@ def run(
 
     `beside` runs when the API answers, and may go on for as long as the process does.
     """
+    tracing.set_up()
     with state_url(settings) as url:
         settings = allow_own_server(settings, url)
         upgrade(url)

@@ -5,7 +5,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
+from opentelemetry.trace import SpanKind
 
+from tidewell import tracing
 from tidewell.cache import CacheAddress, CacheTarget
 from tidewell.cache.plan import CacheColumn, Fence, LoadPlan, Mode, Place, Receipt, Standing
 from tidewell.egress import EgressRules
@@ -63,7 +65,10 @@ class CachingRun:
             try:
                 self._emit(Backend(target.backend_pid))
                 self._check()
-                receipt = self._load(table, target)
+                with tracing.span("load cache", kind=SpanKind.CLIENT) as made:
+                    receipt = self._load(table, target)
+                    made.set_attribute("tidewell.rows_read", receipt.rows_read)
+                    made.set_attribute("tidewell.rows_affected", receipt.rows_affected)
             finally:
                 target.close()
         seconds = time.monotonic() - started
@@ -98,10 +103,11 @@ class CachingRun:
         )
 
         def batches() -> Iterator[pa.RecordBatch]:
-            for batch in table.rows(where):
-                if watermark:
-                    watermark.see(batch)
-                yield batch
+            with tracing.span("read source", kind=SpanKind.CLIENT, driver=task.driver):
+                for batch in table.rows(where):
+                    if watermark:
+                        watermark.see(batch)
+                    yield batch
 
         detects = task.detect_deletes and mode == "incremental"
         receipt = target.load(

@@ -16,6 +16,7 @@ from queue import SimpleQueue
 import orjson
 import pyarrow as pa
 
+from tidewell import tracing
 from tidewell.errors import SourceUnavailable, Stopped, TidewellError
 from tidewell.runs.caching import CachingRun
 from tidewell.runs.log import RunLog
@@ -33,6 +34,7 @@ class Process:
         self._commands = os.fdopen(commands, "rb")
         self._answers = os.fdopen(answers, "wb")
         self._tasks: SimpleQueue[Task | None] = SimpleQueue()
+        self._traceparent = ""
         self._running: CachingRun | ScheduledQueryRun | None = None
         self._lock = threading.Lock()
         self._writing = threading.Lock()
@@ -42,6 +44,7 @@ class Process:
         threading.Thread(target=self._listen, daemon=True).start()
         while (task := self._tasks.get()) is not None:
             self._answer(self._execute(task))
+            tracing.flush()
             gc.collect()
             pa.default_memory_pool().release_unused()
 
@@ -55,7 +58,8 @@ class Process:
         with self._lock:
             self._running = run
         try:
-            receipt = run.execute()
+            with tracing.span("execute", parent=self._traceparent, attempt=task.attempt):
+                receipt = run.execute()
         except TidewellError as error:
             log(1, f"Ended: {error.message}")
             return Failed(
@@ -84,6 +88,8 @@ class Process:
             task = task_of(command)
             if task is not None:
                 self._tasks.put(task)
+            elif command["kind"] == "trace":
+                self._traceparent = command["traceparent"]
             else:
                 self._cancel()
         # The worker is gone: nobody will read an answer.
@@ -113,6 +119,7 @@ def main() -> None:
     commands = os.dup(0)
     with open(os.devnull, "rb") as nothing:
         os.dup2(nothing.fileno(), 0)
+    tracing.set_up()
     with suppress(Stopped):
         Process(commands, answers).serve()
 

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Self
 
-from tidewell.runs.messages import STOP, Done, Failed, Message, Task, decode
+from tidewell import tracing
+from tidewell.runs.messages import STOP, Done, Failed, Message, Task, decode, trace_line
 
 _STOP_GRACE_SECONDS = 0.6
 _LINE_LIMIT = 1 << 20
@@ -67,7 +68,7 @@ class Child:
     async def execute(self, task: Task, on_message: Callable[[Message], None]) -> Done | Failed:
         """Execute a run and pass on what it says. Raises ProcessDied."""
         self._tasks_left -= 1
-        await self._send(task.to_line())
+        await self._send(trace_line(tracing.traceparent()) + task.to_line())
         while line := await self._answers.readline():
             message = decode(line)
             if isinstance(message, Done | Failed):

@@ -16,6 +16,11 @@ STOP = orjson.dumps({"kind": "stop"}) + b"\n"
 """The order to end the run and leave the cached table as it was."""
 
 
+def trace_line(traceparent: str) -> bytes:
+    """Which trace the run of the next line belongs to."""
+    return orjson.dumps({"kind": "trace", "traceparent": traceparent}) + b"\n"
+
+
 @dataclass(frozen=True)
 class CachingTask:
     """All that a run of a caching job needs to know.

@@ -15,6 +15,7 @@ from procrastinate import JobContext
 from procrastinate.jobs import Job
 from procrastinate.psycopg_connector import PsycopgConnector
 
+from tidewell import tracing
 from tidewell.state.database import Connection, Database
 
 QUEUE = "runs"
@@ -43,7 +44,7 @@ class Queue:
         """Leave the pool to its owner."""
         await self.app.close_async()
 
-    def register_runs(self, function: Callable[[JobContext, str], Awaitable[None]]) -> None:
+    def register_runs(self, function: Callable[[JobContext, str, str], Awaitable[None]]) -> None:
         """Say what executes a run; it is told which job of the queue carries the run."""
         self.app.task(name=EXECUTE, queue=QUEUE, pass_context=True)(function)
 
@@ -62,7 +63,7 @@ class Queue:
             priority=-turn,
             connection=connection,
         )
-        return await task.defer_async(run_id=str(run_id))
+        return await task.defer_async(run_id=str(run_id), traceparent=tracing.traceparent())
 
     async def defer_drop(
         self, connection: Connection, job_id: UUID, sealed: str, cache_id: UUID, after: datetime

@@ -5,8 +5,10 @@ from uuid import UUID
 
 import procrastinate.exceptions
 import structlog
+from opentelemetry.trace import SpanKind
 from procrastinate import JobContext
 
+from tidewell import tracing
 from tidewell.clock import Clock
 from tidewell.connections.sealing import SealingBox
 from tidewell.runs.children import Children
@@ -29,9 +31,11 @@ async def keep_working(
     children = Children(keep=settings.run_concurrency)
     execution = Execution(database, queue, sealing, children, settings, clock)
 
-    async def execute_run(context: JobContext, run_id: str) -> None:
+    async def execute_run(context: JobContext, run_id: str, traceparent: str = "") -> None:
         if context.job.id is not None:
-            await execution.execute(UUID(run_id), context.job.id)
+            kind = SpanKind.CONSUMER
+            with tracing.span("run", parent=traceparent, kind=kind, run_id=run_id):
+                await execution.execute(UUID(run_id), context.job.id)
 
     async def drop_cached_table(job_id: str, sealed: str, cache_id: str) -> None:
         await drop_deleted(sealing, UUID(job_id), sealed, UUID(cache_id), settings.egress_allow)
