@@ -1,4 +1,4 @@
-"""Traces: a call, the run that it queues and what the run does are one trace, over all processes."""
+"""Traces: a call, the run that it queues and what the run does are one, over all processes."""
 
 import gzip
 import threading

@@ -4,11 +4,12 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import orjson
-from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi import APIRouter, Depends, Header, Path, Query, Response
+from fastapi.responses import StreamingResponse
 from pydantic import ValidationError
 
 from tidewell import clock
-from tidewell.api import scheduledqueries
+from tidewell.api import events, scheduledqueries
 from tidewell.api.answers.base import JOB, RUN, Done
 from tidewell.api.answers.jobs import Jobs, QueuedRun, Run, RunLog, Runs, ValidJob
 from tidewell.api.bodies import StrictRoute
@@ -198,6 +199,45 @@ async def get_run_log(
     async with node.database.transaction() as connection:
         rows = await runs.log(connection, caller.account_id, run["id"], after, limit)
     return {"lines": [log_line_to_wire(row) for row in rows]}
+
+
+@router.get(
+    "/run/{run_id}/events",
+    operation_id="followRun",
+    response_class=StreamingResponse,
+    responses={
+        200: {
+            "description": "Server-sent events: `log`, `progress`, `state`, and `end` at the end.",
+            "content": {
+                events.MEDIA_TYPE: {
+                    "schema": {"type": "string"},
+                    "example": (
+                        'id: 41\nevent: progress\ndata: {"rowsRead": 8, "bytesCopied": 1204}\n\n'
+                    ),
+                }
+            },
+        },
+        204: {"description": "The client has seen the end already: it need not come back."},
+    },
+)
+async def follow_run(
+    run_id: RunId,
+    caller: AccountCaller,
+    node: Node,
+    last_event_id: Annotated[
+        str | None, Header(description="The last event that was seen; what follows is sent.")
+    ] = None,
+) -> Response:
+    """A run as server-sent events, while it waits and works, until its end."""
+    run = await _run(node, caller, run_id)
+    after = events.resume_point(last_event_id)
+    if after is None:
+        return Response(status_code=204)
+    return StreamingResponse(
+        events.run_events(node.database, caller.account_id, run["id"], after),
+        media_type=events.MEDIA_TYPE,
+        headers={"X-Accel-Buffering": "no"},
+    )
 
 
 async def checked(body: JobBody, caller: Account, node: Services) -> JobSettings:
