@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from tidewell import clock
 from tidewell.api import events, scheduledqueries
 from tidewell.api.answers.base import JOB, RUN, Done
-from tidewell.api.answers.jobs import Jobs, QueuedRun, Run, RunLog, Runs, ValidJob
+from tidewell.api.answers.jobs import Jobs, QueuedRun, Run, RunLog, Runs, TimeCheckColumns, ValidJob
 from tidewell.api.bodies import StrictRoute
 from tidewell.api.callers import Account, AccountCaller
 from tidewell.api.errors import invalid_fields
@@ -29,7 +29,8 @@ from tidewell.jobs.settings import (
     check_source_name,
     check_together,
 )
-from tidewell.jobs.source_check import check_source
+from tidewell.jobs.source_check import check_source, time_check_columns
+from tidewell.query.codes import code_of
 from tidewell.runs import repository as runs
 from tidewell.runs.changes import JobChanges, settings_of
 from tidewell.runs.wire import change_to_wire, log_line_to_wire, run_to_wire
@@ -63,6 +64,33 @@ async def list_jobs(caller: AccountCaller, node: Node) -> Response:
     # As it is: to check ten thousand jobs against the model takes longer than all else.
     body = orjson.dumps({"jobs": [job_of_texts(row) for row in rows]})
     return Response(body, media_type="application/json")
+
+
+@router.get(
+    "/job/timeCheckColumns", operation_id="listTimeCheckColumns", response_model=TimeCheckColumns
+)
+async def list_time_check_columns(
+    caller: AccountCaller,
+    node: Node,
+    source_connection: Annotated[UUID, Query(alias="sourceConnection")],
+    source_schema: Annotated[str, Query(alias="sourceSchema")],
+    source_table: Annotated[str, Query(alias="sourceTable")],
+) -> dict[str, Any]:
+    """The columns of a source's table that an incremental job can follow, best first."""
+    opened = await _opened(caller, node, source_connection, "sourceConnection")
+    found = await time_check_columns(
+        opened.driver, opened.values, node.environment, source_schema, source_table
+    )
+    return {
+        "columns": [
+            {
+                "colName": one.name,
+                "colType": code_of(one.type).name,
+                "isPrimaryKey": one.key_position is not None,
+            }
+            for one in found
+        ]
+    }
 
 
 @router.get("/job/{job_id}", operation_id="getJob", response_model=Jobs)
@@ -249,23 +277,27 @@ async def checked(body: JobBody, caller: Account, node: Services) -> JobSettings
     except ValidationError as error:
         raise invalid_fields(error.errors(), "params") from error
     check_together(params)
-    async with node.database.transaction() as connection:
-        opened = await opening.find(
-            connection,
-            node.sealing,
-            caller.account_id,
-            params.source_connection,
-            caller.connection_ids,
-        )
-    if opened is None:
-        raise InvalidRequest.of(
-            "params.sourceConnection",
-            f"there is no connection {params.source_connection} in this account: make it with "
-            "POST /api/connections",
-        )
+    opened = await _opened(caller, node, params.source_connection, "params.sourceConnection")
     check_source_name(params, opened.name, opened.driver.name)
     await check_source(opened.driver, opened.values, node.environment, params)
     return settings_of(body, params, opened)
+
+
+async def _opened(
+    caller: Account, node: Services, connection_id: UUID, field: str
+) -> opening.OpenedConnection:
+    """A connection that a field names. Raises InvalidRequest that blames the field."""
+    async with node.database.transaction() as connection:
+        opened = await opening.find(
+            connection, node.sealing, caller.account_id, connection_id, caller.connection_ids
+        )
+    if opened is None:
+        raise InvalidRequest.of(
+            field,
+            f"there is no connection {connection_id} in this account: make it with "
+            "POST /api/connections",
+        )
+    return opened
 
 
 async def _one(node: Services, caller: Account, job_id: UUID) -> dict[str, Any]:

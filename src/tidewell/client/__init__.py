@@ -26,6 +26,7 @@ from tidewell.client._models import (
     Run,
     RunError,
     SubAccount,
+    TimeCheckColumn,
 )
 from tidewell.client._result import QueryResult
 from tidewell.client._synchronous import Client, Job
@@ -51,5 +52,6 @@ __all__ = [
     "RunError",
     "RunFailed",
     "SubAccount",
+    "TimeCheckColumn",
     "WaitTimeout",
 ]

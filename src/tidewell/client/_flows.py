@@ -21,6 +21,7 @@ from tidewell.client._models import (
     LogLine,
     Run,
     SubAccount,
+    TimeCheckColumn,
 )
 from tidewell.client._result import ARROW_STREAM, QueryResult, parameters_of
 from tidewell.client._watching import Watching, shown
@@ -213,6 +214,19 @@ def validate_job(body: Mapping[str, Any]) -> Flow[dict[str, Any]]:
     """All checks of create, in the contract's own shape; nothing is made."""
     answer: dict[str, Any] = yield from _call("POST", "/api/job/validate", dict(body))
     return answer
+
+
+def time_check_columns(
+    connection_id: str, source_schema: str, source_table: str
+) -> Flow[list[TimeCheckColumn]]:
+    """The columns of a table that move forward, best first."""
+    query = {
+        "sourceConnection": connection_id,
+        "sourceSchema": source_schema,
+        "sourceTable": source_table,
+    }
+    answer = yield from _call("GET", "/api/job/timeCheckColumns", query=query)
+    return [TimeCheckColumn.model_validate(one) for one in answer["columns"]]
 
 
 def _job(answer: Mapping[str, Any]) -> JobInfo:

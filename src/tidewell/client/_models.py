@@ -140,3 +140,11 @@ class SubAccount(Info):
     external_id: str | None = None
     account_name: str
     created: datetime
+
+
+class TimeCheckColumn(Info):
+    """A column that moves forward when a row changes; its type by the Query API's names."""
+
+    col_name: str
+    col_type: str
+    is_primary_key: bool

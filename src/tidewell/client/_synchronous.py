@@ -124,6 +124,7 @@ class Jobs(_Part):
     run = _call(flows.run_job)
     stop = _call(flows.stop_job)
     validate = _call(flows.validate_job)
+    time_check_columns = _call(flows.time_check_columns)
     runs = _call(flows.list_runs)
 
     def list(self) -> list[Job]:

@@ -7,8 +7,16 @@ nobody up: the job is created and its first run tells.
 import asyncio
 from collections.abc import Mapping, Sequence
 
-from tidewell.errors import InvalidRequest, SourceBroken, SourceError, SourceNotFound, Stopped
+from tidewell.errors import (
+    InvalidRequest,
+    SourceBroken,
+    SourceError,
+    SourceNotFound,
+    SourceUnavailable,
+    Stopped,
+)
 from tidewell.jobs.params import CachingParams
+from tidewell.sources.forward import best_first
 from tidewell.sources.near import near_names
 from tidewell.sources.protocol import Column, Driver, Environment, Source
 from tidewell.sources.rowfilter import FIELD as FILTER
@@ -24,7 +32,16 @@ async def check_source(
     """Raises InvalidRequest that names the param and what exists instead, if the source answers."""
     opened: list[Source] = []
     reading = asyncio.create_task(
-        asyncio.to_thread(_columns, driver, values, environment, params, opened)
+        asyncio.to_thread(
+            _columns,
+            driver,
+            values,
+            environment,
+            params.source_schema,
+            params.source_table,
+            "params.",
+            opened,
+        )
     )
     done, _ = await asyncio.wait([reading], timeout=BOUND_SECONDS)
     if not done:
@@ -37,6 +54,26 @@ async def check_source(
     except (SourceError, Stopped):
         return
     check_columns(columns, params)
+
+
+async def time_check_columns(
+    driver: Driver, values: Mapping[str, str], environment: Environment, schema: str, table: str
+) -> list[Column]:
+    """The columns of a table that a job can follow, best first.
+
+    Raises InvalidRequest where there is no such table, SourceError where it does not answer.
+    """
+    opened: list[Source] = []
+    reading = asyncio.create_task(
+        asyncio.to_thread(_columns, driver, values, environment, schema, table, "", opened)
+    )
+    done, _ = await asyncio.wait([reading], timeout=BOUND_SECONDS)
+    if not done:
+        for source in opened:
+            await asyncio.to_thread(source.cancel)
+        reading.add_done_callback(lambda task: task.exception())
+        raise SourceUnavailable(f"The source does not answer within {BOUND_SECONDS:.0f} s.")
+    return best_first(reading.result())
 
 
 def check_columns(columns: Sequence[Column], params: CachingParams) -> None:
@@ -71,19 +108,20 @@ def _columns(
     driver: Driver,
     values: Mapping[str, str],
     environment: Environment,
-    params: CachingParams,
+    schema: str,
+    table: str,
+    field: str,
     opened: list[Source],
 ) -> list[Column]:
     with driver.open(values, environment) as source:
         opened.append(source)
         schemas = source.schemas()
-        if params.source_schema not in schemas:
+        if schema not in schemas:
             raise InvalidRequest.of(
-                "params.sourceSchema",
-                f"the source has no schema {params.source_schema[:60]!r}; it has: "
-                + ", ".join(schemas[:10]),
+                f"{field}sourceSchema",
+                f"the source has no schema {schema[:60]!r}; it has: " + ", ".join(schemas[:10]),
             )
         try:
-            return source.columns(params.source_schema, params.source_table)
+            return source.columns(schema, table)
         except SourceNotFound as error:
-            raise InvalidRequest.of("params.sourceTable", error.message) from error
+            raise InvalidRequest.of(f"{field}sourceTable", error.message) from error

@@ -129,7 +129,7 @@ _PARTS: dict[str, Callable[[str, Table, Source, Filter], Iterator[Row]]] = {
 
 def _columns(source: Source, table: Table) -> list[Column]:
     try:
-        return source.columns(table.schema, table.name)
+        return [one for one in source.columns(table.schema, table.name) if not one.pseudo]
     except SourceNotFound:
         return []  # it has gone since it was listed
 

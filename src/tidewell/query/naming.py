@@ -161,6 +161,8 @@ class Catalog:
             true_schema = self._schema(table, connection, source, schema)
             true_name = self._table(table, connection, source, true_schema, name)
             columns = source.columns(true_schema, true_name)
+        # What stands for something about the row is no part of `*`, and not asked for by queries.
+        columns = [column for column in columns if not column.pseudo]
         return Named(connection.id, connection.name, true_schema, true_name, tuple(columns))
 
     def _schema(self, table: exp.Table, connection: Connected, source: Source, schema: str) -> str:

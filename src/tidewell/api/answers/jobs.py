@@ -106,6 +106,33 @@ class Jobs(Answer):
     jobs: list[Job]
 
 
+class TimeCheckColumn(Answer):
+    """A column that moves forward when a row changes."""
+
+    col_name: str
+    col_type: str
+    """Its type by the names of the Query API."""
+    is_primary_key: bool
+
+
+class TimeCheckColumns(Answer):
+    """The columns that an incremental job can follow, best first."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "columns": [
+                        {"colName": "modifiedAt", "colType": "TIMESTAMP", "isPrimaryKey": False}
+                    ]
+                }
+            ]
+        }
+    )
+
+    columns: list[TimeCheckColumn]
+
+
 class ValidJob(Answer):
     """The job passed all checks; nothing was made."""
 

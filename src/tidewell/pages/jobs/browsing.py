@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from tidewell.connections.opening import OpenedConnection
 from tidewell.errors import SourceError, SourceUnavailable, Stopped
+from tidewell.sources.forward import best_first
 from tidewell.sources.protocol import Column, Environment, Source, Table
 
 BOUND_SECONDS = 20.0
@@ -69,10 +70,8 @@ def _columns(source: Source, schema: str, name: str, has_merge_keys: bool) -> Ta
 
 
 def _proposed(found: Sequence[Column]) -> str:
-    """The first column that moves forward by itself; a key part only where nothing else does."""
-    forward = [column for column in found if column.moves_forward]
-    forward.sort(key=lambda column: column.key_position is not None)
-    return forward[0].name if forward else ""
+    """The best column for a time check; empty where there is none."""
+    return next((column.name for column in best_first(found)), "")
 
 
 async def _ask(
