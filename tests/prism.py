@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -43,11 +44,13 @@ def prism(folder: Path) -> Iterator[str]:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
+            # Prism answers from a process that it starts itself: both are ended together.
+            start_new_session=True,
         )
         try:
             yield f"http://127.0.0.1:{_port(running, log)}/3.0"
         finally:
-            running.kill()
+            os.killpg(running.pid, signal.SIGKILL)
             running.wait()
 
 
