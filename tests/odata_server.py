@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -88,13 +89,15 @@ def odata_server(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
+            start_new_session=True,
         )
         try:
             port = _port(running, log)
             root = f"http://127.0.0.1:{port}/odata/v4"
             yield ODataServer(f"{root}/shop", f"{root}/closed", f"{root}/conformance", rows)
         finally:
-            running.kill()
+            # `node` is a program of the wheel that starts the true one: both have to go.
+            os.killpg(running.pid, signal.SIGKILL)
             running.wait()
 
 
