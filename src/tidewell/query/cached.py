@@ -109,14 +109,11 @@ class CacheSession:
         order = [name for name in (loaded[0] or () if loaded else ()) if name in found]
         return tuple(found[name] for name in order or found)
 
-    def run(
-        self, bound: Bound, values: Sequence[Any], *, schema_only: bool, explain: bool = False
-    ) -> Result:
+    def run(self, bound: Bound, values: Sequence[Any], *, schema_only: bool) -> Result:
         """Run a statement over cached tables; rows come as they are taken."""
-        text = statement_of(bound, schema_only=schema_only)
-        if explain:
-            text = _SQL["explain"].replace("{statement}", text)
-        chunks = self._rows(text, values)
+        without_rows = statement_of(bound, schema_only=True)
+        text = without_rows if schema_only else statement_of(bound, schema_only=False)
+        chunks = self._rows(text, without_rows, values)
         columns = next(chunks)
         outputs = bound.outputs
         return Result(
@@ -154,11 +151,16 @@ class CacheSession:
             self._opened.execute(_SQL["bound"], {"milliseconds": milliseconds})
         return self._opened
 
-    def _rows(self, text: str, values: Sequence[Any]) -> Iterator[Any]:
-        """First the types of the columns, then chunks of rows."""
+    def _rows(self, text: str, without_rows: str, values: Sequence[Any]) -> Iterator[Any]:
+        """First the types of the columns, then chunks of rows.
+
+        A stream without any row tells no columns either: then they are asked for apart.
+        """
         with self._errors(), psycopg.RawCursor(self._connection) as cursor:
             rows = cursor.stream(text.encode(), values, binary=True, size=ROWS_AT_ONCE)
             chunk = [row for row in [next(rows, None)] if row is not None]
+            if not chunk:
+                cursor.execute(without_rows.encode(), values)
             described = cursor.description or []
             yield [_type(one) for one in described]
             convert = conversions(described)

@@ -109,10 +109,10 @@ class _Stream:
 
 
 class LiveSession:
-    """A DuckDB of one query: memory and threads bounded, shut off from files and networks."""
+    """A DuckDB of one query (`duck`): bounded, and shut off from files and networks."""
 
     def __init__(self, *, memory: str, threads: int, spill: str) -> None:
-        self._duck = duckdb.connect(
+        self.duck = duckdb.connect(
             config={
                 "memory_limit": memory,
                 "threads": threads,
@@ -125,7 +125,7 @@ class LiveSession:
             }
         )
         for name in ("utc", "shut", "lock"):
-            self._duck.execute(_SQL[name])
+            self.duck.execute(_SQL[name])
         self._tables: list[Table] = []
         self._errors: list[TidewellError] = []
         self._cancelled = threading.Event()
@@ -141,10 +141,10 @@ class LiveSession:
         """Run a statement over tables by the keys of their uses; rows come as they are taken."""
         self._tables.extend(tables.values())
         for key, table in tables.items():
-            self._duck.register(key, _Stream(table, self._errors.append))
+            self.duck.register(key, _Stream(table, self._errors.append))
         text = statement_of(bound, schema_only=schema_only)
         with self._told():
-            reader = self._duck.execute(text, list(values)).to_arrow_reader(ROWS_AT_ONCE)
+            reader = self.duck.execute(text, list(values)).to_arrow_reader(ROWS_AT_ONCE)
         return Result(
             tuple(
                 ResultColumn(output, _told_type(field.type))
@@ -158,11 +158,11 @@ class LiveSession:
         self._cancelled.set()
         for table in self._tables:
             table.cancel()
-        self._duck.interrupt()
+        self.duck.interrupt()
 
     def close(self) -> None:
         """Let go of everything."""
-        self._duck.close()
+        self.duck.close()
 
     def _chunks(self, reader: pa.RecordBatchReader) -> Iterator[Chunk]:
         with self._told():
@@ -189,6 +189,11 @@ def statement_of(bound: Bound, *, schema_only: bool) -> str:
     def put(node: exp.Expr) -> exp.Expr:
         if isinstance(node, exp.Div) and node.meta.get("whole"):
             return exp.IntDiv(this=node.this, expression=node.expression)
+        if isinstance(node, exp.Cast) and node.to.this in exp.DataType.TEXT_TYPES:
+            # DuckDB has no lengths of texts: a cast would not cut.
+            for length in node.to.expressions[:1]:
+                node.set("to", exp.DataType.build("text"))
+                return exp.Left(this=node, expression=length.this.copy())
         return node
 
     query = bound.query.copy().transform(put)
