@@ -130,7 +130,8 @@ def schemathesis(target: Target, *arguments: str) -> str:
                 "--header",
                 f"Authorization: Bearer {target.customer.token(iat=NOW, exp=NOW + 23 * 3600)}",
             ),
-            *("--phases", PHASES, "--no-color"),
+            # A catalogue call asks a source that does not answer for as long as it may.
+            *("--request-timeout", "60", "--phases", PHASES, "--no-color"),
             *("--generation-database", "none", "--suppress-health-check", "all"),
             *arguments,
         ],
