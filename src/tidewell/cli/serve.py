@@ -44,22 +44,25 @@ async def http(node: Node, host: str, port: int) -> AsyncIterator[str]:
     """Serve the API and give its address. Raises TidewellError when the port is taken."""
     app = create_app(node)
     app.include_router(pages.router)
-    async with serve_mcp(app), _served(app, host, port) as address:
-        yield address
+    # Before anything of the MCP server stands, which would wrap the error of a port that is taken.
+    listener = listen(host, port)
+    try:
+        async with serve_mcp(app), _served(app, host, listener) as address:
+            yield address
+    finally:
+        listener.close()
 
 
 @asynccontextmanager
-async def _served(app: FastAPI, host: str, port: int) -> AsyncIterator[str]:
+async def _served(app: FastAPI, host: str, listener: socket.socket) -> AsyncIterator[str]:
     config = uvicorn.Config(
         app,
         host=host,
-        port=port,
         log_config=None,
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
-    listener = listen(host, port)
     server = _Server(config)
     serving = asyncio.create_task(server.serve([listener]))
     try:
@@ -72,7 +75,6 @@ async def _served(app: FastAPI, host: str, port: int) -> AsyncIterator[str]:
     finally:
         server.should_exit = True
         await serving
-        listener.close()
 
 
 def listen(host: str, port: int) -> socket.socket:
