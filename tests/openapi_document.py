@@ -47,6 +47,10 @@ class Operation:
         """The names of what stands in the path."""
         return [one["name"] for one in self.about.get("parameters", ()) if one["in"] == "path"]
 
+    def names_something(self) -> bool:
+        """Whether the call must say what it is about, in its path or in its query."""
+        return any(one.get("required") for one in self.about.get("parameters", ()))
+
     def concrete_path(self) -> str:
         """The path, with ids that nobody has."""
         path = self.path

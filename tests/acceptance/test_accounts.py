@@ -74,7 +74,9 @@ def test_an_external_id_names_one_account(parent: httpx.Client) -> None:
     create(parent, externalId=None)
 
 
-@pytest.mark.parametrize("key", [str(uuid4()), "nobody", "%00", "'; --", "x" * 3000])
+@pytest.mark.parametrize(
+    "key", ["277d4168-d7ba-455d-bcfa-57a61e6afe8b", "nobody", "%00", "'; --", "x" * 3000]
+)
 def test_an_account_that_does_not_exist(parent: httpx.Client, key: str) -> None:
     for answer in (
         parent.get(f"/api/poweredby/account/{key}"),
