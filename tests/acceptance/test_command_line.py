@@ -39,7 +39,7 @@ def failing(*arguments: str, **settings: str) -> str:
     """What a command that fails says; it has to be short and without a traceback."""
     done = subprocess.run(
         [*TIDEWELL, *arguments],
-        env=environment(settings),
+        env=environment(settings) | {"COLUMNS": "400"},  # so that no path is broken
         capture_output=True,
         text=True,
         timeout=60,

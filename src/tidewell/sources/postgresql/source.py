@@ -180,6 +180,8 @@ class PostgreSQLSource(WritableSource):
                 size += len(row)
                 if len(rows) >= ROWS_AT_ONCE or size >= BYTES_AT_ONCE:
                     yield decoder.batch(rows)
+                    # The server may have sent all that is left before it heard of a cancel.
+                    self._waiting.check()
                     rows.clear()
                     size = 0
             if rows:
