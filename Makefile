@@ -1,6 +1,6 @@
 # Everything a person types. `make` alone shows the list.
 .DEFAULT_GOAL := help
-.PHONY: help run test fmt lint types bench bench-api fuzz lock clean install install-dev
+.PHONY: help run test fmt lint types bench bench-api bench-query fuzz lock clean install install-dev
 SHELL := /bin/sh
 PYTHON ?= python3
 VENV := .venv
@@ -11,7 +11,7 @@ INSTALL := $(UV) pip install --quiet --python $(BIN)/python
 DONE := $(VENV)/.done
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: install ## serve a demo on http://127.0.0.1:8080 until Ctrl-C
 	@exec $(BIN)/tidewell demo
@@ -40,6 +40,9 @@ bench: install-dev ## measure the load against the limit, psql \copy of the same
 
 bench-api: install-dev ## measure the API's calls with 10,000 jobs, and with 1,000 sub-accounts
 	$(BIN)/python -m benchmarks.api
+
+bench-query: install-dev ## measure TPC-H in queries beside bare PostgreSQL and bare DuckDB
+	$(BIN)/python -m benchmarks.query
 
 fuzz: install-dev ## make 20,000 calls that the OpenAPI document allows or forbids
 	FUZZ_CASES=20000 FUZZ_SEED=$${FUZZ_SEED:-$$(date +%s)} $(BIN)/pytest -s tests/conformance/job_api/test_fuzz.py

@@ -27,9 +27,9 @@ import orjson
 import psycopg
 from psycopg import sql
 from rich.console import Console
-
 from tests import tpch
 from tests.tpch import Account, Answer, Connected, Tpch, differences
+
 from tidewell.cache import CacheAddress
 from tidewell.query.messages import QueryTask
 from tidewell.query.processes import QueryProcesses
@@ -179,8 +179,7 @@ def _postgresql(world: World) -> Iterator[Callable[[str], Answer]]:
 def _duckdb(lake: Connected, folder: Path) -> Iterator[Callable[[str], Answer]]:
     with duckdb.connect(config={"threads": 2, "memory_limit": _MEMORY}) as duck:
         for table in tpch.KEYS:
-            path = str(folder / f"{table}.parquet").replace("'", "''")
-            duck.execute(f"CREATE VIEW {table} AS SELECT * FROM read_parquet('{path}')")
+            duck.read_parquet(str(folder / f"{table}.parquet")).create_view(table)
 
         def run(text: str) -> Answer:
             return Answer((), duck.execute(text).fetchall())

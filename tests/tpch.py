@@ -1,4 +1,4 @@
-"""TPC-H: its tables in Parquet, PostgreSQL and a cache, its 22 queries, and DuckDB's own answers."""
+"""TPC-H: its tables in Parquet, PostgreSQL and a cache; its queries; DuckDB's own answers."""
 
 import math
 from collections import Counter

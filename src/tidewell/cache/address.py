@@ -230,11 +230,12 @@ def _where(error: psycopg.Error) -> str:
 
 
 def _configure(connection: Connection) -> None:
-    for name, value in _SESSION.items():
-        connection.execute(_SQL["set"], {"name": name, "value": value})
+    settings = dict(_SESSION)
     # From PostgreSQL 14 on a server notices in the middle of a statement that we are gone.
     if connection.info.server_version >= 140_000:
-        connection.execute(_SQL["set"], {"name": "client_connection_check_interval", "value": "5s"})
+        settings["client_connection_check_interval"] = "5s"
+    values = {"names": list(settings), "values": list(settings.values())}
+    connection.execute(_SQL["set"], values)
     connection.commit()
 
 

@@ -1,8 +1,9 @@
 -- What a session on a cache begins with, and what is asked before it is trusted.
 
 -- name: set
--- A setting of this session.
-SELECT set_config(%(name)s, %(value)s, false);
+-- Settings of this session, all at once.
+SELECT count(set_config(name, value, false))
+  FROM unnest(%(names)s::text[], %(values)s::text[]) AS setting (name, value);
 
 -- name: abilities
 -- Whether schemas may be made here, whether this is a standby, and the server's version.

@@ -54,11 +54,10 @@ class Bound:
 
 def bind(query: exp.Query, catalog: Catalog) -> Bound:
     """Find tables and columns. Raises QueryFailed with the place of what does not exist."""
-    query = query.copy()
+    original, query = query, query.copy()
     texts = _keep_spelling(query)
     _ignore_what_exists_selects(query)
     uses = _put_keys(query, catalog)
-    written = query.copy()
     _fold_names(query, uses.values())
     schema = MappingSchema(
         {
@@ -73,7 +72,7 @@ def bind(query: exp.Query, catalog: Catalog) -> Bound:
         _check_columns(bound, uses)
         adapt_types(bound, schema)
     except (OptimizeError, SchemaError) as error:
-        raise _located(str(error), written) from error
+        raise _located(str(error), original) from error
     except RecursionError:
         raise failure("it is nested too deeply") from None
     outputs = _outputs(bound, uses, texts)
@@ -328,10 +327,11 @@ def _put_true_names(bound: exp.Query, uses: Mapping[str, Use]) -> None:
         for alias, source in scope.sources.items():
             if not isinstance(source, exp.Table) or source.name not in uses:
                 continue
-            columns = uses[source.name].columns
+            use = uses[source.name]
             for column in scope.columns:
-                if column.table == alias and column.name in columns and not column.meta.get("true"):
-                    true = exp.to_identifier(columns[column.name].name, quoted=True)
+                known = use.columns.get(column.name) if column.table == alias else None
+                if known is not None and not column.meta.get("true"):
+                    true = exp.to_identifier(use.named.stored_name(known), quoted=True)
                     column.set("this", true)
                     column.meta["true"] = True
 

@@ -1,8 +1,10 @@
 """Run a whole statement in the customer's PostgreSQL, where all its tables are cached."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import orjson
@@ -12,6 +14,7 @@ from sqlglot import exp
 from sqlglot.errors import ErrorLevel, UnsupportedError
 
 from tidewell.cache.address import CacheAddress, Connection, connect, explained
+from tidewell.cache.names import LONGEST_BYTES, column_names, fitted
 from tidewell.cache.plan import Place
 from tidewell.errors import QueryFailed, QueryTimeout, Stopped
 from tidewell.query.binding import Bound, described
@@ -82,6 +85,28 @@ def arrow_type(declared: str) -> tuple[pa.DataType, int | None]:
     return _PLAIN.get(base, pa.string()), None
 
 
+@dataclass(frozen=True)
+class StoredColumns:
+    """The columns of a cached table by their source's names, and those that the cache calls
+    otherwise."""
+
+    columns: tuple[Column, ...]
+    stored: Mapping[str, str]
+
+
+def _stored_columns(rows: Sequence[tuple[Any, ...]]) -> StoredColumns:
+    columns: list[Column] = []
+    stored: dict[str, str] = {}
+    for _, name, declared, nullable, key, source_name in rows:
+        kind, length = arrow_type(declared)
+        # A comment is a person's to change: it counts only where it explains the cached name.
+        explained = source_name and column_names([source_name])[source_name] == name
+        if explained and source_name != name:
+            stored[source_name] = name
+        columns.append(Column(source_name if explained else name, kind, nullable, length, key))
+    return StoredColumns(tuple(columns), stored)
+
+
 class CacheSession:
     """A session on a customer's cache that reads only. Not shared between threads but `cancel`."""
 
@@ -91,29 +116,27 @@ class CacheSession:
         self._opened: Connection | None = None
         self._cancelled = False
 
-    def columns(self, place: Place) -> tuple[Column, ...]:
-        """The columns of a cached table, in the order in which its job loads them."""
-        at = {"schema": place.schema, "table": place.table}
+    def columns(self, places: Sequence[Place]) -> dict[Place, StoredColumns]:
+        """The columns of cached tables, in the order in which their jobs load them.
+
+        A table that is not there any more is left out.
+        """
+        at = {
+            "schemas": [place.schema for place in places],
+            "tables": [place.table for place in places],
+        }
         with self._errors():
             rows = self._connection.execute(_SQL["columns"], at).fetchall()
-            loaded = self._connection.execute(_SQL["loaded"], at).fetchone()
-        if not rows:
-            raise QueryFailed(
-                f"The cached table {place.schema}.{place.table} is not in the cache any more: run "
-                "its job again."
-            )
-        found = {}
-        for name, declared, nullable, key in rows:
-            kind, length = arrow_type(declared)
-            found[name] = Column(name, kind, nullable, length, key)
-        order = [name for name in (loaded[0] or () if loaded else ()) if name in found]
-        return tuple(found[name] for name in order or found)
+        found: dict[Place, StoredColumns] = {}
+        for number, own in groupby(rows, key=lambda row: row[0]):
+            listed = [row[1:] for row in own]
+            loaded = [row for row in listed if row[0] is not None]
+            found[places[number - 1]] = _stored_columns(loaded or listed)
+        return found
 
     def run(self, bound: Bound, values: Sequence[Any], *, schema_only: bool) -> Result:
         """Run a statement over cached tables; rows come as they are taken."""
-        without_rows = statement_of(bound, schema_only=True)
-        text = without_rows if schema_only else statement_of(bound, schema_only=False)
-        chunks = self._rows(text, without_rows, values)
+        chunks = self._rows(bound, values, schema_only=schema_only)
         columns = next(chunks)
         outputs = bound.outputs
         return Result(
@@ -151,16 +174,17 @@ class CacheSession:
             self._opened.execute(_SQL["bound"], {"milliseconds": milliseconds})
         return self._opened
 
-    def _rows(self, text: str, without_rows: str, values: Sequence[Any]) -> Iterator[Any]:
+    def _rows(self, bound: Bound, values: Sequence[Any], *, schema_only: bool) -> Iterator[Any]:
         """First the types of the columns, then chunks of rows.
 
         A stream without any row tells no columns either: then they are asked for apart.
         """
+        text = statement_of(bound, schema_only=schema_only)
         with self._errors(), psycopg.RawCursor(self._connection) as cursor:
             rows = cursor.stream(text.encode(), values, binary=True, size=ROWS_AT_ONCE)
             chunk = [row for row in [next(rows, None)] if row is not None]
             if not chunk:
-                cursor.execute(without_rows.encode(), values)
+                cursor.execute(statement_of(bound, schema_only=True).encode(), values)
             described = cursor.description or []
             yield [_type(one) for one in described]
             convert = conversions(described)
@@ -197,11 +221,14 @@ def statement_of(bound: Bound, *, schema_only: bool) -> str:
             place = places[node.name]
             node.set("this", exp.to_identifier(place.table, quoted=True))
             node.set("db", exp.to_identifier(place.schema, quoted=True))
+        elif isinstance(node, exp.Identifier) and len(node.name.encode()) > LONGEST_BYTES:
+            # PostgreSQL would cut it itself, and take two such names for one.
+            node.set("this", fitted(node.name))
         elif isinstance(node, exp.Round | exp.Trunc) and node.args.get("decimals"):
             return _with_digits(node)
         return node
 
-    query = bound.query.copy().transform(put)
+    query = bound.query.transform(put)
     if schema_only:
         query = described(query)
     try:

@@ -1,20 +1,24 @@
 -- What the Query API asks of a customer's cache. Place names come in as parameters.
 
 -- name: columns
--- The columns that a caching job has loaded, in its order, as PostgreSQL declares them.
-SELECT a.attname, format_type(a.atttypid, a.atttypmod), NOT a.attnotnull,
-       array_position(k.indkey::int2[], a.attnum)
-  FROM pg_attribute AS a
+-- The columns of cached tables, as PostgreSQL declares them: of which table (counted from 1), the
+-- place in the order in which its job loads them (NULL: the job does not), and what the comment
+-- says that the source calls the column.
+SELECT place.number, array_position(kept.columns, a.attname::text), a.attname,
+       format_type(a.atttypid, a.atttypmod), NOT a.attnotnull,
+       array_position(k.indkey::int2[], a.attnum),
+       substring(col_description(a.attrelid, a.attnum) FROM ', column (.*); job [0-9a-f-]{36}\]$')
+  FROM unnest(%(schemas)s::text[], %(tables)s::text[])
+       WITH ORDINALITY AS place (cache_schema, cache_table, number)
+  JOIN pg_class AS class ON class.relname = place.cache_table
+  JOIN pg_namespace AS namespace
+    ON namespace.oid = class.relnamespace AND namespace.nspname = place.cache_schema
+  JOIN pg_attribute AS a
+    ON a.attrelid = class.oid AND a.attnum > 0 AND NOT a.attisdropped
   LEFT JOIN pg_index AS k ON k.indrelid = a.attrelid AND k.indisprimary
- WHERE a.attrelid = to_regclass(format('%%I.%%I', %(schema)s::text, %(table)s::text))
-   AND a.attnum > 0 AND NOT a.attisdropped
- ORDER BY a.attnum;
-
--- name: loaded
--- Which of them the job's own bookkeeping names; NULL where it says nothing.
-SELECT columns
-  FROM tidewell.cached_table
- WHERE cache_schema = %(schema)s AND cache_table = %(table)s;
+  LEFT JOIN tidewell.cached_table AS kept
+    ON kept.cache_schema = place.cache_schema AND kept.cache_table = place.cache_table
+ ORDER BY place.number, array_position(kept.columns, a.attname::text), a.attnum;
 
 -- name: read_only
 -- The transaction of a query: it sees one moment and changes nothing.

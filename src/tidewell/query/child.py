@@ -194,6 +194,10 @@ def main() -> None:
     # Where memory runs out, a query goes before the service does.
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(_FIRST_TO_GO)
+    # Trees of statements come and go by thousands of objects; what is loaded by now stays.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000)
     with suppress(Stopped):
         Process(commands, answers).serve()
 

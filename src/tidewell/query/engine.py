@@ -10,11 +10,13 @@ from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
+from sqlglot import exp
 
 from tidewell.cache.address import CacheAddress
+from tidewell.cache.plan import Place
 from tidewell.errors import CacheUnavailable, QueryFailed, SourceUnavailable, Stopped
 from tidewell.query.binding import Bound, Output, Use, bind
-from tidewell.query.cached import CacheSession
+from tidewell.query.cached import CacheSession, StoredColumns
 from tidewell.query.cachedreader import CachedTable
 from tidewell.query.live import LiveSession, SourceTable, Table, computable
 from tidewell.query.naming import Catalog, Connected, Copy, Named
@@ -23,7 +25,13 @@ from tidewell.query.pushdown import Pushed, pushed_down
 from tidewell.query.reading import Statement, parsed_statement, read
 from tidewell.query.result import Result, ResultColumn, Row
 from tidewell.query.writing import bind_write, connections_of, is_writing
-from tidewell.sources.protocol import Column, ReadRequest, Source
+from tidewell.sources.protocol import (
+    Column,
+    FileScan,
+    ReadRequest,
+    ScannableSource,
+    Source,
+)
 
 
 @dataclass(frozen=True)
@@ -65,11 +73,13 @@ class Engine:
         self._sessions: list[CacheSession | LiveSession] = []
         self._sources: dict[Any, Source] = {}
         self._cancelled = False
-        self._copies_known: dict[Copy, tuple[Column, ...]] = {}
+        self._copies = copies if cache else []
+        self._copies_known: dict[Place, StoredColumns] = {}
+        self._mentioned: set[str] = set()
         self.connections = [self._opened_once(one) for one in connections]
         self.catalog = Catalog(
             self.connections,
-            copies if cache else [],
+            self._copies,
             self._columns_of_copy,
             default_catalog,
             default_schema,
@@ -78,7 +88,7 @@ class Engine:
     def bind(self, text: str) -> tuple[Statement, Bound]:
         """Read a statement and find its tables and columns. Raises QueryFailed with the place."""
         statement = read(text)
-        return statement, bind(statement.query, self.catalog)
+        return statement, self._bound(statement)
 
     def run(self, text: str, parameters: Mapping[str, Any], *, schema_only: bool = False) -> Answer:
         """Run a statement. Raises QueryFailed, a SourceError, a CacheError or Stopped."""
@@ -88,22 +98,34 @@ class Engine:
         self, statement: Statement, parameters: Mapping[str, Any], *, schema_only: bool = False
     ) -> Answer:
         """Run a statement that has been read. Raises as `run` does."""
-        bound = bind(statement.query, self.catalog)
+        bound = self._bound(statement)
         if self._cancelled:
             raise Stopped
-        pushed = pushed_down(bound, parameters)
-        values = put_parameters(bound.query, parameters)
         cached = bool(bound.uses) and all(use.named.copy for use in bound.uses)
+        # A statement that runs in the cache as a whole has nothing to push down but itself.
+        whole = cached and not statement.explain
+        pushed = {} if whole else pushed_down(bound, parameters)
+        values = put_parameters(bound.query, parameters)
         if statement.explain:
             return self._answer(bound, self._explained(bound, pushed, values, cached=cached))
         if cached:
             result = self._cache_session().run(bound, values, schema_only=schema_only)
         else:
+            scans = {
+                use.key: scan for use in bound.uses if (scan := self._scan(use, pushed[use.key]))
+            }
             session = LiveSession(
-                memory=self._limits.memory, threads=self._limits.threads, spill=self._limits.spill
+                memory=self._limits.memory,
+                threads=self._limits.threads,
+                spill=self._limits.spill,
+                scans=scans,
             )
             self._sessions.append(session)
-            tables = {use.key: self._table(use, pushed[use.key]) for use in bound.uses}
+            tables = {
+                use.key: self._table(use, pushed[use.key])
+                for use in bound.uses
+                if use.key not in scans
+            }
             result = session.run(bound, tables, values, schema_only=schema_only)
         return self._answer(bound, result)
 
@@ -143,14 +165,25 @@ class Engine:
         for source in self._sources.values():
             source.close()
 
+    def _bound(self, statement: Statement) -> Bound:
+        self._mentioned = {table.name.casefold() for table in statement.query.find_all(exp.Table)}
+        return bind(statement.query, self.catalog)
+
     def _answer(self, bound: Bound, result: Result) -> Answer:
         used = {use.named.connection_id for use in bound.uses}
         drivers = {self._connections[one].driver for one in used}
         times = [use.named.copy.refreshed_at for use in bound.uses if use.named.copy]
         return Answer(result, tuple(sorted(drivers)), min(times, default=None))
 
+    def _scan(self, use: Use, pushed: Pushed) -> FileScan | None:
+        """A table that DuckDB reads by itself; the source stays open for it."""
+        source = self._sources.get(use.named.connection_id)
+        if use.named.copy is not None or not isinstance(source, ScannableSource):
+            return None
+        return source.scan(use.named.schema, use.named.table, pushed.columns)
+
     def _table(self, use: Use, pushed: Pushed) -> Table:
-        columns = [one for one in use.named.columns if one.name in pushed.columns]
+        columns = [one for one in use.named.columns if use.named.stored_name(one) in pushed.columns]
         request = ReadRequest(
             use.named.schema, use.named.table, pushed.columns, pushed.where, limit=pushed.limit
         )
@@ -159,7 +192,7 @@ class Engine:
             return SourceTable(opened.open, request, columns)
         if self._cache is None:
             raise QueryFailed("The account has no cache connection any more.")
-        fields = [pa.field(one.name, computable(one.type)) for one in columns]
+        fields = [pa.field(use.named.stored_name(one), computable(one.type)) for one in columns]
         return CachedTable(
             self._cache, use.named.copy.place, request, pa.schema(fields), self._limits.seconds
         )
@@ -214,10 +247,20 @@ class Engine:
         self._sessions.append(opened)
         return opened
 
-    def _columns_of_copy(self, copy: Copy) -> tuple[Column, ...]:
-        if copy not in self._copies_known:
-            self._copies_known[copy] = self._cache_session().columns(copy.place)
-        return self._copies_known[copy]
+    def _columns_of_copy(self, copy: Copy) -> tuple[tuple[Column, ...], Mapping[str, str]]:
+        """The columns of a cached table; those of all that the statement names are asked for at
+        once."""
+        if copy.place not in self._copies_known:
+            places = [one.place for one in self._copies if one.table.casefold() in self._mentioned]
+            asked = dict.fromkeys([copy.place, *places])
+            self._copies_known |= self._cache_session().columns(list(asked))
+        found = self._copies_known.get(copy.place)
+        if found is None:
+            raise QueryFailed(
+                f"The cached table {copy.place.schema}.{copy.place.table} is not in the cache any "
+                "more: run its job again."
+            )
+        return found.columns, found.stored
 
     def _opened_once(self, one: Connected) -> Connected:
         """A connection that is opened once for all questions about its tables."""

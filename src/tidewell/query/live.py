@@ -12,14 +12,21 @@ from typing import Any, Protocol
 
 import duckdb
 import pyarrow as pa
+from psycopg import sql
 from sqlglot import exp
 from sqlglot.errors import ErrorLevel, UnsupportedError
 
-from tidewell.errors import QueryFailed, SourceBroken, Stopped, TidewellError
+from tidewell.errors import (
+    QueryFailed,
+    SourceBroken,
+    SourceUnavailable,
+    Stopped,
+    TidewellError,
+)
 from tidewell.query.binding import Bound, described
 from tidewell.query.places import failure
 from tidewell.query.result import Chunk, Result, ResultColumn
-from tidewell.sources.protocol import Column, ReadRequest, Source
+from tidewell.sources.protocol import Column, FileScan, ReadRequest, Source
 from tidewell.sources.residual import apply_residual
 from tidewell.state.statements import statements
 
@@ -109,9 +116,15 @@ class _Stream:
 
 
 class LiveSession:
-    """A DuckDB of one query (`duck`): bounded, and shut off from files and networks."""
+    """A DuckDB of one query (`duck`): bounded, and shut off from networks and from files.
 
-    def __init__(self, *, memory: str, threads: int, spill: str) -> None:
+    `scans` are tables that it reads by itself, by the keys of their uses: it is let to their files
+    and no others.
+    """
+
+    def __init__(
+        self, *, memory: str, threads: int, spill: str, scans: Mapping[str, FileScan] | None = None
+    ) -> None:
         self.duck = duckdb.connect(
             config={
                 "memory_limit": memory,
@@ -124,11 +137,21 @@ class LiveSession:
                 "python_enable_replacements": False,
             }
         )
-        for name in ("utc", "shut", "lock"):
-            self.duck.execute(_SQL[name])
         self._tables: list[Table] = []
         self._errors: list[TidewellError] = []
         self._cancelled = threading.Event()
+        self.duck.execute(_SQL["utc"])
+        if scans:
+            files = sorted({str(file) for scan in scans.values() for file in scan.files})
+            self.duck.execute(_SQL["allow"], {"files": files})
+        self.duck.execute(_SQL["shut"])
+        for key, scan in (scans or {}).items():
+            view = sql.SQL(_SQL["scan"]).format(
+                key=sql.Identifier(key), relation=sql.SQL(scan.relation)
+            )
+            with self._told():
+                self.duck.execute(view.as_string())
+        self.duck.execute(_SQL["lock"])
 
     def run(
         self,
@@ -180,6 +203,8 @@ class LiveSession:
                 raise Stopped from error
             if self._errors:
                 raise self._errors[0] from error
+            if isinstance(error, duckdb.IOException):
+                raise SourceUnavailable("A file of a table cannot be read any more.") from error
             raise _blamed(error) from error
 
 
@@ -196,7 +221,7 @@ def statement_of(bound: Bound, *, schema_only: bool) -> str:
                 return exp.Left(this=node, expression=length.this.copy())
         return node
 
-    query = bound.query.copy().transform(put)
+    query = bound.query.transform(put)
     if schema_only:
         query = described(query)
     try:

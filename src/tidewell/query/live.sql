@@ -4,6 +4,14 @@
 -- Times without a zone are never taken for this machine's.
 SET TimeZone = 'UTC';
 
+-- name: allow
+-- The only files that it may open: those of the tables that it was handed as files.
+SET allowed_paths = $files;
+
+-- name: scan
+-- Such a table, under the key of its use.
+CREATE VIEW {key} AS {relation};
+
 -- name: shut
 -- No file, no network, no extension that is not built in.
 SET enable_external_access = false;

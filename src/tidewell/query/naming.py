@@ -5,8 +5,8 @@ case where nothing has exactly that name. What is left out is taken from the cal
 from the only connection or schema that there is.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
@@ -40,6 +40,12 @@ class Named:
     table: str
     columns: tuple[Column, ...]
     copy: Copy | None = None
+    stored: Mapping[str, str] = field(default_factory=dict)
+    """The columns that the cache cannot hold under their own names: what it calls them."""
+
+    def stored_name(self, column: Column) -> str:
+        """What a column is called where it is read."""
+        return self.stored.get(column.name, column.name)
 
     @property
     def full_name(self) -> str:
@@ -66,7 +72,7 @@ class Catalog:
         self,
         connections: Sequence[Connected],
         copies: Sequence[Copy],
-        columns_of_copy: Callable[[Copy], tuple[Column, ...]],
+        columns_of_copy: Callable[[Copy], tuple[tuple[Column, ...], Mapping[str, str]]],
         default_catalog: str = "",
         default_schema: str = "",
     ) -> None:
@@ -137,14 +143,8 @@ class Catalog:
         if found is None:
             return None
         copy = among[found]
-        return Named(
-            connection.id,
-            connection.name,
-            copy.schema,
-            copy.table,
-            self._columns_of_copy(copy),
-            copy,
-        )
+        columns, stored = self._columns_of_copy(copy)
+        return Named(connection.id, connection.name, copy.schema, copy.table, columns, copy, stored)
 
     def _kept(self, connection: Connected, found: Named) -> Named:
         """The copy of a table, where the source itself had to tell its true name."""

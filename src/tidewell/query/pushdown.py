@@ -53,7 +53,8 @@ def pushed_down(bound: Bound, parameters: Mapping[str, Any]) -> dict[str, Pushed
         for alias, source in scope.sources.items():
             if not isinstance(source, exp.Table) or source.name not in uses:
                 continue
-            columns = {column.name: column for column in uses[source.name].named.columns}
+            named = uses[source.name].named
+            columns = {named.stored_name(column): column for column in named.columns}
             asked = {column.name for column in scope.columns if column.table == alias}
             where = tuple(
                 comparison

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Protocol, Self, runtime_checkable
+from typing import Literal, LiteralString, Protocol, Self, runtime_checkable
 
 import pyarrow as pa
 
@@ -188,6 +188,23 @@ class WritableSource(Source, Protocol):
 
         `columns` are the table's, in the order of the batches' own.
         """
+        ...
+
+
+@dataclass(frozen=True)
+class FileScan:
+    """Files of this machine, and the DuckDB relation over them that gives what `read` gives."""
+
+    files: tuple[Path, ...]
+    relation: LiteralString
+
+
+@runtime_checkable
+class ScannableSource(Source, Protocol):
+    """A source whose tables a DuckDB may read by itself, as long as the source is open."""
+
+    def scan(self, schema: str, table: str, columns: Sequence[str]) -> FileScan | None:
+        """The columns of a table as DuckDB reads them; None where only `read` gives them."""
         ...
 
 

@@ -75,9 +75,7 @@ def test_all_cached(world: World, references: dict[int, Answer], number: int) ->
 
 @pytest.mark.parametrize("number", tpch.QUERIES)
 @pytest.mark.parametrize("catalog", [LAKE, SHOP], ids=["parquet", "postgresql"])
-def test_all_live(
-    world: World, references: dict[int, Answer], number: int, catalog: str
-) -> None:
+def test_all_live(world: World, references: dict[int, Answer], number: int, catalog: str) -> None:
     with world.account.engine(world.spill, (), catalog) as engine:
         answer = answer_of(engine, world.tpch.query(number))
     assert differences(answer, references[number]) == []

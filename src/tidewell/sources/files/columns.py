@@ -173,6 +173,19 @@ def selection(
     return statement, parameters
 
 
+def scanning(columns: Sequence[FileColumn], paths: Sequence[Path]) -> LiteralString | None:
+    """Columns of Parquet files, for another DuckDB; None where it would not read the same."""
+    if any(one.given != "as is" for one in columns):
+        return None
+    if any(as_literal(path) != str(path) for path in paths):
+        return None
+    return _composed(
+        "parquet_scan",
+        values=sql.SQL(", ").join(sql.Identifier(one.column.name) for one in columns),
+        files=sql.SQL(", ").join(sql.Literal(str(path)) for path in paths),
+    )
+
+
 def _plain_type(kind: pa.DataType) -> pa.DataType:
     return pa.bool_() if kind == pa.bool8() else kind
 

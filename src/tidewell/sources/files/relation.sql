@@ -54,6 +54,10 @@ SELECT *
   FROM read_parquet($files, union_by_name = true, hive_partitioning = false,
                     filename = '__tidewell_file');
 
+-- name: parquet_scan
+-- The same for a query's own DuckDB, which is handed these files and no other.
+SELECT {values} FROM read_parquet([{files}], union_by_name = true, hive_partitioning = false);
+
 -- name: excel
 -- A sheet, with the types of its first row; a cell of another type is NULL.
 SELECT *, $file AS __tidewell_file

@@ -1,6 +1,6 @@
 """A source over files, read by DuckDB, which is shut off from everything else."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -19,6 +19,7 @@ from tidewell.sources.files.columns import (
     columns_of,
     plain,
     plain_schema,
+    scanning,
     selection,
     side_by_side,
     without_loss,
@@ -39,7 +40,15 @@ from tidewell.sources.files.store import LocalCopy, Store
 from tidewell.sources.files.tables import FileTable, by_name
 from tidewell.sources.files.web import WebStore
 from tidewell.sources.near import near_names
-from tidewell.sources.protocol import Column, Environment, Reading, ReadRequest, Source, Table
+from tidewell.sources.protocol import (
+    Column,
+    Environment,
+    FileScan,
+    Reading,
+    ReadRequest,
+    ScannableSource,
+    Table,
+)
 from tidewell.state.statements import statements
 
 SCHEMA = "Files"
@@ -48,7 +57,7 @@ _MEMORY = "384MB"
 _SQL = statements("tidewell.sources.files", "relation.sql")
 
 
-class FilesSource(Source):
+class FilesSource(ScannableSource):
     """Files as the tables of one schema. Not shared between threads, except for `cancel`."""
 
     def __init__(self, values: Mapping[str, str], environment: Environment) -> None:
@@ -109,6 +118,18 @@ class FilesSource(Source):
             ordered=not request.order,
             limited=request.limit is not None and not request.order,
         )
+
+    def scan(self, schema: str, table: str, columns: Sequence[str]) -> FileScan | None:
+        """Parquet files, which DuckDB reads best by itself."""
+        found = self._table(schema, table)
+        if found.format != "Parquet":
+            return None
+        known = {one.column.name: one for one in self._columns(found)}
+        if not set(columns) <= set(known):
+            return None
+        paths = [copy.path for copy in self._copies(found)]
+        relation = scanning([known[name] for name in columns], paths)
+        return None if relation is None else FileScan(tuple(paths), relation)
 
     def cancel(self) -> None:
         """End a running read."""

@@ -1,0 +1,117 @@
+"""Parquet files that a live query's DuckDB reads by itself: those it was handed, and no others."""
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tidewell.query.engine import Engine
+from tidewell.query.live import LiveSession
+from tidewell.query.messages import QueryTask
+from tidewell.query.opening import engine_of
+from tidewell.query.result import as_rows
+from tidewell.sources.protocol import FileScan
+
+Ask = Callable[[str], list[tuple[Any, ...]]]
+
+
+@pytest.fixture
+def ask(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Ask:
+    """Run a statement over the files of a folder."""
+    spill = tmp_path_factory.mktemp("spill")
+
+    def run(text: str) -> list[tuple[Any, ...]]:
+        connection = {
+            "id": str(UUID(int=1)),
+            "name": "Lake",
+            "driver": "Files",
+            "text": f"URI={tmp_path}",
+        }
+        task = QueryTask("query", connections=(connection,), file_roots=(str(tmp_path),))
+        engine: Engine = engine_of(task, str(spill))
+        try:
+            result = engine.run(text, {}).result
+            return [tuple(row) for chunk in result.chunks for row in as_rows(chunk)]
+        finally:
+            engine.close()
+
+    return run
+
+
+def write(path: Path, **columns: Any) -> Path:
+    pq.write_table(pa.table(columns), path)
+    return path
+
+
+def test_only_the_files_that_were_handed_over_can_be_opened(tmp_path: Path) -> None:
+    handed = write(tmp_path / "handed.parquet", id=[1, 2])
+    beside = write(tmp_path / "beside.parquet", id=[3])
+    scan = FileScan((handed,), f"SELECT id FROM read_parquet(['{handed}'])")  # type: ignore[arg-type]
+    # DuckDB may write to its own folder for what memory cannot hold; it is each query's own.
+    spill = tmp_path / "spill"
+    spill.mkdir()
+    session = LiveSession(memory="256MB", threads=1, spill=str(spill), scans={"use 0": scan})
+    try:
+        assert session.duck.execute('SELECT sum(id) FROM "use 0"').fetchall() == [(3,)]
+        for text in (
+            f"SELECT * FROM read_parquet('{beside}')",
+            f"SELECT * FROM '{beside}'",
+            f"SELECT * FROM glob('{tmp_path}/*')",
+            "SELECT * FROM read_text('/etc/passwd')",
+            f"COPY (SELECT 1) TO '{tmp_path}/out.csv'",
+            f"ATTACH '{tmp_path}/other.duckdb'",
+            "INSTALL httpfs",
+            f"SET allowed_paths = ['{beside}']",
+            "SET enable_external_access = true",
+        ):
+            with pytest.raises(duckdb.Error):
+                session.duck.execute(text).fetchall()
+    finally:
+        session.close()
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_values_are_those_of_a_read(tmp_path: Path, ask: Ask) -> None:
+    columns: dict[str, Any] = {
+        "small": pa.array([1, None], pa.uint8()),
+        "flag": pa.array([True, None]),
+        "price": pa.array([Decimal("1.50"), None], pa.decimal128(10, 2)),
+        "day": pa.array([date(2024, 2, 29), None]),
+        "at": pa.array([datetime(2024, 2, 29, 12, tzinfo=UTC), None]),
+        "raw": pa.array([b"\x00\xff", None]),
+        "word": pa.array(["x", None]).dictionary_encode(),
+        "key": pa.array([UUID(int=7).bytes, None], pa.binary(16)).cast(pa.binary(16)),
+    }
+    write(tmp_path / "plain.parquet", **columns)
+    # A nested column goes through Arrow readers: its table has no scan.
+    write(tmp_path / "nested.parquet", **columns, more=pa.array([[1, 2], None]))
+    names = ", ".join(columns)
+    by_itself = ask(f"SELECT {names} FROM Lake.Files.plain")  # noqa: S608 - names of the test
+    read = ask(f"SELECT {names}, more FROM Lake.Files.nested")  # noqa: S608 - names of the test
+    assert [row[:-1] for row in read] == by_itself
+    assert [row[-1] for row in read] == ["[1,2]", None]
+    assert by_itself[0][:5] == (
+        *(1, True, Decimal("1.50"), date(2024, 2, 29)),
+        datetime(2024, 2, 29, 12, tzinfo=UTC),
+    )
+
+
+def test_a_name_with_signs_of_a_glob_is_one_file(tmp_path: Path, ask: Ask) -> None:
+    write(tmp_path / "a[1]*.parquet", id=[1])
+    write(tmp_path / "a1x.parquet", id=[2])
+    assert ask('SELECT id FROM Lake.Files."a[1]*"') == [(1,)]
+
+
+def test_a_file_that_has_gone_is_told_in_words(tmp_path: Path, ask: Ask) -> None:
+    write(tmp_path / "one.parquet", id=[1])
+    (tmp_path / "broken.parquet").write_bytes(b"PAR1 is not enough PAR1")
+    assert ask("SELECT id FROM Lake.Files.one") == [(1,)]
+    with pytest.raises(Exception, match="not what its format says"):
+        ask("SELECT * FROM Lake.Files.broken")
