@@ -1,6 +1,7 @@
 # Everything a person types. `make` alone shows the list.
 .DEFAULT_GOAL := help
-.PHONY: help run test fmt lint types bench bench-api bench-query fuzz lock clean install install-dev
+.PHONY: help run test fmt lint types bench bench-api bench-query fuzz docs docs-reference lock clean \
+	install install-dev
 SHELL := /bin/sh
 PYTHON ?= python3
 VENV := .venv
@@ -11,10 +12,11 @@ INSTALL := $(UV) pip install --quiet --python $(BIN)/python
 DONE := $(VENV)/.done
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: install ## serve a demo on http://127.0.0.1:8080 until Ctrl-C
-	@exec $(BIN)/tidewell demo
+PORT ?= 8080
+run: install ## serve a demo on http://127.0.0.1:8080 (or PORT=…) until Ctrl-C
+	@exec $(BIN)/tidewell demo --port $(PORT)
 
 test: install-dev ## lint, types, import rules and all tests, as CI does
 	$(BIN)/ruff check
@@ -47,6 +49,12 @@ bench-query: install-dev ## measure TPC-H in queries beside bare PostgreSQL and 
 fuzz: install-dev ## make 20,000 calls that the OpenAPI document allows or forbids
 	FUZZ_CASES=20000 FUZZ_SEED=$${FUZZ_SEED:-$$(date +%s)} $(BIN)/pytest -s tests/conformance/job_api/test_fuzz.py
 
+docs: install-dev docs-reference ## build the documents into artifacts/docs/index.html
+	$(BIN)/mkdocs build --quiet
+
+docs-reference: $(DONE)/project $(DONE)/dev ## write docs/reference/ from the code
+	$(BIN)/python website/reference.py
+
 lock: $(DONE)/uv ## resolve the dependencies anew into requirements*.lock
 	$(UV) pip compile $(LOCK) pyproject.toml -o requirements.lock
 	$(UV) pip compile $(LOCK) pyproject.toml --all-extras --group dev -o requirements-dev.lock
@@ -56,11 +64,12 @@ lock: $(DONE)/uv ## resolve the dependencies anew into requirements*.lock
 LOCK := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 
 clean: ## remove what was installed and built; data in .tidewell stays
-	rm -rf $(VENV) node_modules tests/*/node_modules .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) node_modules tests/*/node_modules website/node_modules .mypy_cache .ruff_cache .pytest_cache
 
 # What is installed, each step once for each state of its lock.
 install: $(DONE)/project $(DONE)/demo
-install-dev: $(DONE)/project $(DONE)/demo $(DONE)/dev $(DONE)/odata $(DONE)/mailchimp $(DONE)/connectors $(DONE)/axe $(DONE)/system
+install-dev: $(DONE)/project $(DONE)/demo $(DONE)/dev $(DONE)/odata $(DONE)/mailchimp $(DONE)/connectors $(DONE)/axe $(DONE)/mermaid \
+	$(DONE)/system
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -107,6 +116,11 @@ $(DONE)/mailchimp: tests/mailchimp/package-lock.json $(DONE)/dev
 # axe-core judges the accessibility of the pages, inside the browser.
 $(DONE)/axe: tests/e2e/package-lock.json $(DONE)/dev
 	cd tests/e2e && PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --silent --no-audit --no-fund
+	@touch $@
+
+# Mermaid draws the documents' diagrams in the reader's browser.
+$(DONE)/mermaid: website/package-lock.json $(DONE)/dev
+	cd website && PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --silent --no-audit --no-fund
 	@touch $@
 
 # What the tests need of the system itself: a browser, a MariaDB.

@@ -113,6 +113,38 @@ def test_what_cannot_be_is_one_clear_line(product: Product, tmp_path: Path) -> N
     assert "private key" in failing(*public_as_private)
 
 
+def test_a_vendor_without_a_key_gets_one(product: Product, tmp_path: Path) -> None:
+    path = tmp_path / "vendor.pem"
+    create = ("account", "create", "--name", "V", "--new-key", str(path))
+    vendor = json.loads(command(*create, settings=product.settings))
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    sub = ("subaccount", "create", "--account", vendor["id"])
+    account = json.loads(command(*sub, settings=product.settings))
+    sign = ("token", "--key", str(path), "--iss", vendor["id"], "--sub", account["id"])
+    token = command(*sign, settings={}).strip()
+    answer = httpx.get(
+        f"{product.base_url}/api/job/list", headers={"Authorization": f"Bearer {token}"}
+    )
+    assert ok(answer) == {"jobs": []}
+    # A key that is there is never written over, and one of the two has to be given.
+    assert "vendor.pem" in failing(*create, **product.settings)
+    assert "--new-key" in failing("account", "create", "--name", "V", **product.settings)
+
+
+def test_whose_it_is_has_to_be_said_where_there_are_several(
+    product: Product, tmp_path: Path
+) -> None:
+    for number in range(2):
+        path = tmp_path / f"{number}.pem"
+        create = ("account", "create", "--name", "V", "--new-key", str(path))
+        vendor = json.loads(command(*create, settings=product.settings))
+        command("subaccount", "create", "--account", vendor["id"], settings=product.settings)
+    assert "--account" in failing("subaccount", "create", **product.settings)
+    assert "--sub" in failing("token", "--key", str(path), **product.settings)
+    cache = ("connection", "cache", "--embedded", "--sub", vendor["id"])
+    assert "sub-account" in failing(*cache, **product.settings)
+
+
 def test_settings_that_cannot_be_are_named(tmp_path: Path) -> None:
     home = {"TIDEWELL_HOME": str(tmp_path)}
     assert "TIDEWELL_RUN_CONCURRENCY" in failing("serve", **home, TIDEWELL_RUN_CONCURRENCY="0")

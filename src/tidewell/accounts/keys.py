@@ -1,4 +1,4 @@
-"""The public keys that a vendor registers."""
+"""The public keys that a vendor registers, and new pairs for vendors who have none."""
 
 import base64
 import hashlib
@@ -11,6 +11,20 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from tidewell.errors import InvalidRequest
 
 _SHORTEST_KEY_BITS = 2048
+
+
+def new_key_pair() -> tuple[bytes, str]:
+    """A new RSA key: its private half (PEM, not encrypted) and its public one."""
+    private = rsa.generate_private_key(public_exponent=65537, key_size=_SHORTEST_KEY_BITS)
+    public = private.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    pem = private.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    return pem, public.decode()
 
 
 def check_public_key(pem: str) -> tuple[str, str]:

@@ -114,6 +114,13 @@ SELECT id, parent_id
  WHERE %(id)s::uuid IS NULL OR id = %(id)s
  LIMIT %(limit)s;
 
+-- name: some_parents
+-- across accounts: an operator's own command takes the only vendor that there is.
+SELECT id
+  FROM parent_account
+ ORDER BY created_at
+ LIMIT %(limit)s;
+
 -- name: account
 -- An account, with its vendor.
 SELECT account.id, account.external_id, account.name, account.created_at, account.parent_id,

@@ -232,6 +232,12 @@ def _taken(external_id: str | None) -> Conflict:
     return Conflict(f"A sub-account with the external id {external_id} exists already.")
 
 
+async def some_parents(connection: Connection, limit: int) -> list[UUID]:
+    """Ids of a few vendors: for an operator's own command."""
+    cursor = await connection.execute(_SQL["some_parents"], {"limit": limit})
+    return [row["id"] for row in await cursor.fetchall()]
+
+
 async def some_accounts(
     connection: Connection, account_id: UUID | None, limit: int
 ) -> list[dict[str, Any]]:

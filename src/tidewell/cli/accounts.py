@@ -1,5 +1,6 @@
 """`tidewell account` and `tidewell subaccount`: vendors, their keys and hosts, their customers."""
 
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,7 +11,7 @@ import typer
 from tidewell import clock
 from tidewell.accounts import audit, keys, repository
 from tidewell.accounts.audit import Action, Author
-from tidewell.cli.doing import in_database
+from tidewell.cli.doing import asked, chosen_account, in_database
 from tidewell.errors import InvalidRequest, TidewellError
 from tidewell.state.database import Connection
 
@@ -24,6 +25,9 @@ PublicKey = Annotated[
 ]
 Kid = Annotated[str, typer.Option(help="Key id that tokens may give; empty: its thumbprint.")]
 Parent = Annotated[UUID, typer.Option(help="Id of the parent account.")]
+OnlyParent = Annotated[
+    UUID | None, typer.Option(help="Id of the parent account; empty: the only one.")
+]
 
 _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:\d{1,5})?|\[[0-9a-f:]+\](:\d{1,5})?")
 _ORIGIN = re.compile(rf"https?://({_HOST.pattern})")
@@ -32,11 +36,21 @@ _ORIGIN = re.compile(rf"https?://({_HOST.pattern})")
 @account_app.command("create")
 def create_account(
     name: Annotated[str, typer.Option(help="Name of the vendor.")],
-    public_key: PublicKey,
+    public_key: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="RSA public key (PEM) of its tokens."),
+    ] = None,
+    new_key: Annotated[
+        Path | None,
+        typer.Option(help="Instead: make a key pair, and write its private key (PEM) here."),
+    ] = None,
     kid: Kid = "",
 ) -> None:
     """Make a parent account; prints JSON with its id."""
-    pem, thumbprint = keys.check_public_key(_text(public_key))
+    if (public_key is None) == (new_key is None):
+        raise InvalidRequest("Give --public-key, or --new-key to have a key pair made.")
+    text = _text(public_key) if public_key else _made(new_key)
+    pem, thumbprint = keys.check_public_key(text)
 
     async def make(connection: Connection) -> dict[str, Any]:
         parent_id = uuid4()
@@ -126,25 +140,39 @@ def list_keys(account: Parent) -> None:
 
 @subaccount_app.command("create")
 def create_subaccount(
-    account: Parent,
+    account: OnlyParent = None,
     external_id: Annotated[str | None, typer.Option(help="The vendor's own id of it.")] = None,
     name: Annotated[str, typer.Option(help="Name of the customer.")] = "",
 ) -> None:
     """Make a sub-account; prints JSON with its id."""
 
     async def make(connection: Connection) -> dict[str, Any]:
+        parent_id = account or await _only_parent(connection)
         row = await repository.create_account(
-            connection, uuid4(), account, name, external_id, clock.now()
+            connection, uuid4(), parent_id, name, external_id, clock.now()
         )
-        await _note(connection, account, Action.ACCOUNT_CREATED, row["id"], name)
+        await _note(connection, parent_id, Action.ACCOUNT_CREATED, row["id"], name)
         return {
             "id": str(row["id"]),
-            "parentId": str(account),
+            "parentId": str(parent_id),
             "externalId": external_id,
             "name": name,
         }
 
     in_database(make)
+
+
+def own_customer(sub: UUID | None) -> tuple[UUID, UUID]:
+    """This machine's only sub-account, or the one of an id, after its parent."""
+    return asked(lambda connection: chosen_account(connection, sub))
+
+
+async def _only_parent(connection: Connection) -> UUID:
+    found = await repository.some_parents(connection, 2)
+    if len(found) != 1:
+        which = "several parent accounts" if found else "no parent account yet"
+        raise TidewellError(f"There is {which}: give --account, as `account create` printed it.")
+    return found[0]
 
 
 async def _note(
@@ -159,6 +187,18 @@ def _matching(pattern: re.Pattern[str], text: str, field: str, what: str) -> str
     if not pattern.fullmatch(lowered):
         raise InvalidRequest.of(field, f"{text[:60]!r} is not {what}")
     return lowered
+
+
+def _made(path: Path | None) -> str:
+    """A new key pair: the private key goes to the path, for its owner only; returns the public."""
+    private, public = keys.new_key_pair()
+    try:
+        descriptor = os.open(str(path), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        raise TidewellError(f"{path} cannot be written as a new file: {error.strerror}.") from error
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(private)
+    return public
 
 
 def _text(path: Path) -> str:

@@ -47,6 +47,7 @@ class Calling:
     client: AsyncClient
     as_json: bool
     console: Console
+    is_remote: bool = False
 
     def answer(self, value: Any, show: Callable[[], None]) -> None:
         """Print the result: JSON for programs, else as `show` does for people."""
@@ -98,7 +99,7 @@ async def _call(
     as_json = target.pop("as_json")
     console = Console(stderr=False, highlight=False)
     async with reached(**target) as client:
-        await do(Calling(client, as_json, console), **options)
+        await do(Calling(client, as_json, console, bool(target["url"])), **options)
 
 
 @asynccontextmanager

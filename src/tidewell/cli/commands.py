@@ -8,7 +8,7 @@ import typer
 
 from tidewell import __version__, clock
 from tidewell.accounts import tokens
-from tidewell.cli.accounts import account_app, subaccount_app
+from tidewell.cli.accounts import account_app, own_customer, subaccount_app
 from tidewell.cli.admin import admin_app
 from tidewell.cli.calling import Json, Token, Url
 from tidewell.cli.connections import connection_app
@@ -126,12 +126,20 @@ def token(
     key: Annotated[
         Path, typer.Option(exists=True, dir_okay=False, help="The vendor's RSA private key (PEM).")
     ],
-    iss: Annotated[UUID, typer.Option(help="Id of the parent account.")],
-    sub: Annotated[UUID | None, typer.Option(help="Id of the sub-account.")] = None,
+    iss: Annotated[
+        UUID | None,
+        typer.Option(help="Id of the parent account; empty: that of this machine's only customer."),
+    ] = None,
+    sub: Annotated[
+        UUID | None,
+        typer.Option(help="Id of the sub-account; empty, without --iss: the only one here."),
+    ] = None,
     ttl: Annotated[int, typer.Option(min=1, max=86_400, help="Seconds that it lives.")] = 3600,
     kid: Annotated[str | None, typer.Option(help="Key id for the header.")] = None,
 ) -> None:
-    """Print a token (JWT) for calls of the API."""
+    """Print a token (JWT) for calls of the API; with --iss nothing but the key is looked at."""
+    if iss is None:
+        iss, sub = own_customer(sub)
     typer.echo(
         tokens.sign(
             key.read_bytes(),

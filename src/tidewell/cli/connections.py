@@ -7,8 +7,10 @@ from rich.text import Text
 
 from tidewell.cli import finding, tables
 from tidewell.cli.calling import Calling, calls
+from tidewell.cli.doing import load_settings
 from tidewell.client import CacheConnection, Connection
 from tidewell.errors import TidewellError
+from tidewell.state.embedded import start
 
 connection_app = typer.Typer(
     help="Connections to sources, and the cache that tables are kept in.", no_args_is_help=True
@@ -117,12 +119,30 @@ async def delete_connection(
 
 @connection_app.command("cache")
 @calls
-async def set_cache(calling: Calling, string: Strings = "") -> None:
+async def set_cache(
+    calling: Calling,
+    string: Strings = "",
+    embedded: Annotated[
+        bool,
+        typer.Option("--embedded", help="This machine's own embedded PostgreSQL; without --url."),
+    ] = False,
+) -> None:
     """Set the PostgreSQL that cached tables are kept in."""
+    if embedded:
+        string = own_cache(calling)
     made = await calling.client.cache.set(_string(string))
     if not made.is_tested and not calling.as_json:
         calling.console.print(Text(f"It does not work yet: {made.test_error}", "yellow"))
     _show(calling, made)
+
+
+def own_cache(calling: Calling) -> str:
+    """The connection string of the cache database that the embedded PostgreSQL has."""
+    settings = load_settings()
+    if calling.is_remote or settings.database_url.get_secret_value():
+        raise TidewellError("No embedded PostgreSQL is used here: give --string.")
+    with start(settings.home) as server:  # it runs already: this process is one of its users
+        return server.cache_connection_string
 
 
 def _string(given: str) -> str:

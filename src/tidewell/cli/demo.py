@@ -12,8 +12,6 @@ from uuid import UUID, uuid4
 
 import httpx
 import psycopg
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 from rich.console import Console
 from rich.panel import Panel
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -21,7 +19,7 @@ from rich.table import Table
 
 from tidewell.accounts import repository as accounts
 from tidewell.accounts import tokens
-from tidewell.accounts.keys import check_public_key
+from tidewell.accounts.keys import check_public_key, new_key_pair
 from tidewell.cli.curl_lines import curl_lines
 from tidewell.cli.demo_data import unpack_flights
 from tidewell.cli.node import Node
@@ -98,20 +96,11 @@ class Demo:
             kept = json.loads(notes.read_text())
             return Identity(UUID(kept["parentId"]), UUID(kept["accountId"]), key)
         self._folder.mkdir(parents=True, exist_ok=True)
-        private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        public = private.public_key().public_bytes(
-            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
+        private, public = new_key_pair()
         key.touch(mode=0o600)
-        key.write_bytes(
-            private.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
-            )
-        )
-        (self._folder / "public.pem").write_bytes(public)
-        pem, kid = check_public_key(public.decode())
+        key.write_bytes(private)
+        (self._folder / "public.pem").write_text(public)
+        pem, kid = check_public_key(public)
         async with node.database.transaction() as connection:
             parent_id = await accounts.create_parent(
                 connection, uuid4(), "Demo vendor", pem, now(), kid

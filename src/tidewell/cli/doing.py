@@ -4,15 +4,19 @@ import asyncio
 import json
 import sys
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TypeVar
+from uuid import UUID
 
 from pydantic import ValidationError
 
+from tidewell.accounts import repository as accounts
 from tidewell.errors import TidewellError
 from tidewell.settings import Settings
 from tidewell.state.database import Connection, Database
 from tidewell.state.opened import state_url
 from tidewell.state.schema import upgrade
+
+T = TypeVar("T")
 
 
 def load_settings() -> Settings:
@@ -28,12 +32,32 @@ def load_settings() -> Settings:
 
 def in_database(do: Callable[[Connection], Awaitable[dict[str, Any]]]) -> None:
     """Do something in one transaction on the state database, and print what it answers."""
+    sys.stdout.write(json.dumps(asked(do)) + "\n")
 
-    async def done(url: str) -> dict[str, Any]:
+
+def asked(do: Callable[[Connection], Awaitable[T]]) -> T:
+    """Do something in one transaction on the state database."""
+
+    async def done(url: str) -> T:
         async with Database(url) as database, database.transaction() as connection:
             return await do(connection)
 
     with state_url(load_settings()) as url:
         upgrade(url)
-        result = asyncio.run(done(url))
-    sys.stdout.write(json.dumps(result) + "\n")
+        return asyncio.run(done(url))
+
+
+async def chosen_account(connection: Connection, account_id: UUID | None) -> tuple[UUID, UUID]:
+    """The sub-account of an id, or the only one, after its parent. Raises TidewellError."""
+    found = await accounts.some_accounts(connection, account_id, 2)
+    if not found:
+        missing = f"no sub-account {account_id}" if account_id else "no sub-account yet"
+        raise TidewellError(
+            f"There is {missing}: `tidewell subaccount create` makes one; for another server give "
+            "--url and --token."
+        )
+    if len(found) > 1:
+        raise TidewellError(
+            "There are several sub-accounts here: say which with --sub, or set TIDEWELL_SUB."
+        )
+    return found[0]["parent_id"], found[0]["id"]

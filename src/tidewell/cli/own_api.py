@@ -8,13 +8,10 @@ from uuid import UUID
 from fastapi import FastAPI
 
 from tidewell import logs
-from tidewell.accounts import repository as accounts
 from tidewell.api.app import create_app
 from tidewell.api.callers import act_for
-from tidewell.cli.doing import load_settings
+from tidewell.cli.doing import chosen_account, load_settings
 from tidewell.cli.node import open_node
-from tidewell.errors import TidewellError
-from tidewell.state.database import Connection
 from tidewell.state.opened import allow_own_server, state_url
 from tidewell.state.schema import upgrade
 
@@ -29,22 +26,7 @@ async def own_api(account_id: UUID | None) -> AsyncIterator[FastAPI]:
         await asyncio.to_thread(upgrade, url)
         async with open_node(settings, url) as node:
             async with node.database.transaction() as connection:
-                parent_id, chosen = await _chosen(connection, account_id)
+                parent_id, chosen = await chosen_account(connection, account_id)
             app = create_app(node)
             act_for(app, parent_id, chosen)
             yield app
-
-
-async def _chosen(connection: Connection, account_id: UUID | None) -> tuple[UUID, UUID]:
-    found = await accounts.some_accounts(connection, account_id, 2)
-    if not found:
-        missing = f"no sub-account {account_id}" if account_id else "no sub-account yet"
-        raise TidewellError(
-            f"There is {missing}: `tidewell subaccount create` makes one; for another server give "
-            "--url and --token."
-        )
-    if len(found) > 1:
-        raise TidewellError(
-            "There are several sub-accounts here: say which with --sub, or set TIDEWELL_SUB."
-        )
-    return found[0]["parent_id"], found[0]["id"]

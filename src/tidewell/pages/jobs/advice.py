@@ -60,6 +60,74 @@ _ADVICE = {
         "cut in the job's settings.",
         "settings",
     ),
+    "HOST_NOT_FOUND": Advice(
+        "The name of a host leads nowhere",
+        "Correct the host in the connection; where the name is right, its DNS does not know it.",
+        "connection",
+    ),
+    "EGRESS_REFUSED": Advice(
+        "This service may not reach that host",
+        "Name a public host, or ask the operator of this service to allow that one "
+        "(TIDEWELL_EGRESS_ALLOW).",
+        "connection",
+    ),
+    "SOURCE_ERROR": Advice(
+        "The source could not be read",
+        "The log tells what it was. Try the connection, and run the job again.",
+        "connection",
+    ),
+    "CACHE_ERROR": Advice(
+        "Your PostgreSQL could not be written",
+        "The log tells what it was. Try the cache connection, and run the job again.",
+        "cache",
+    ),
+    "RUN_TIMED_OUT": Advice(
+        "The run took longer than the job lets it",
+        "Raise timeoutSeconds, or have less read at a time: a time-check column, a filter, or "
+        "maxRowsPerRun.",
+        "settings",
+    ),
+    "RUN_LOST": Advice(
+        "The workers of this run died, again and again",
+        "The operator finds why in the workers' logs; often memory ran out. Then run the job "
+        "again.",
+        "log",
+    ),
+    "RUN_PROCESS_DIED": Advice(
+        "The process of the run died",
+        "Often memory ran out, or a driver crashed; the log and the worker's own log tell more. "
+        "The cached table is as it was; run the job again.",
+        "log",
+    ),
+    "QUERY_PROCESS_DIED": Advice(
+        "The process of the query died",
+        "Often memory ran out: let the query read less, or raise TIDEWELL_QUERY_MEMORY.",
+        "settings",
+    ),
+    "QUERY_FAILED": Advice(
+        "The query cannot be run",
+        "The message names the place in its text. Correct the query in the job's settings.",
+        "settings",
+    ),
+    "QUERY_TIMEOUT": Advice(
+        "The query took too long",
+        "Narrow it, or give the job a larger timeoutSeconds.",
+        "settings",
+    ),
+    "RESULT_TOO_LARGE": Advice(
+        "The result has too many rows",
+        "Narrow the query with WHERE or LIMIT.",
+        "settings",
+    ),
+    "INTERNAL_ERROR": Advice(
+        "A fault of this service",
+        "The operator finds it in the server's log. The cached table is as it was; run the job "
+        "again.",
+        "log",
+    ),
+    "STOPPED": Advice(
+        "Somebody stopped the run", "The cached table is as it was before; run the job again."
+    ),
     "FENCED_OUT": Advice(
         "A newer attempt took over", "Nothing is to be done: the newer attempt wrote the rows."
     ),
@@ -67,6 +135,10 @@ _ADVICE = {
 _OTHER = Advice(
     "The run failed", "The log tells more. Run the job again; if it stays, ask for help.", "log"
 )
+
+
+CODES = frozenset(_ADVICE)
+"""The codes that there is advice for."""
 
 
 def advice(code: str | None) -> Advice:
