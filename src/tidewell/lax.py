@@ -10,6 +10,9 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+NO_NUL = r"^[^\x00]*$"
+"""PostgreSQL holds no NUL in a text: what has one is refused, not sent there."""
+
 _DIGITS = re.compile(r" *[+-]?[0-9]{1,18} *")
 _INTEGER = PydanticCustomError("whole_number", "must be a whole number")
 _BOOLEAN = PydanticCustomError("boolean", "must be true or false")
@@ -31,6 +34,17 @@ def _boolean(value: Any) -> bool:
     if isinstance(value, bool):
         return value
     raise _BOOLEAN
+
+
+def whole_number(text: str, least: int, most: int) -> int | None:
+    """A number that is written in ASCII digits and lies between two others, else None.
+
+    However many digits there are: Python's own `int` gives up beyond some thousands.
+    """
+    if not text.isascii() or not text.isdigit() or len(text.lstrip("0")) > len(str(most)):
+        return None
+    number = int(text.lstrip("0") or "0")
+    return number if least <= number <= most else None
 
 
 def between(least: int, most: int) -> Any:

@@ -1,5 +1,7 @@
 """The OpenAPI document is complete, whatever routes there are."""
 
+import re
+
 import pytest
 from fastapi.routing import iter_route_contexts
 
@@ -57,6 +59,20 @@ def test_a_body_is_described_and_has_an_example(operation: Operation) -> None:
         return
     content = operation.about["requestBody"]["content"]["application/json"]
     assert faults(DOCUMENT, content["schema"], content["example"]) == []
+
+
+@each_operation
+def test_a_parameter_takes_only_what_postgresql_holds(operation: Operation) -> None:
+    """A number has bounds, and a text a pattern without NUL or another form."""
+    for parameter in operation.about.get("parameters", ()):
+        variants = parameter["schema"].get("anyOf", [parameter["schema"]])
+        for schema in variants:
+            if schema.get("type") == "integer":
+                assert schema["maximum"] < 2**63, parameter["name"]
+            elif schema.get("type") == "string" and parameter["in"] == "query":
+                text = schema.get("pattern") or schema.get("format")
+                assert text, f"{parameter['name']}: use tidewell.api.parameters.Words"
+                assert not schema.get("pattern") or not re.search(schema["pattern"], "a\0b")
 
 
 @each_operation

@@ -104,9 +104,10 @@ async def listed(
     return await cursor.fetchall()
 
 
-async def forget_old(connection: Connection, now: datetime) -> None:
-    """Delete what is older than it has to be kept."""
-    await connection.execute(_SQL["forget_events"], {"before": now - KEPT})
+async def forget_old(connection: Connection, now: datetime, limit: int) -> int:
+    """Delete at most `limit` of what is older than it has to be kept; returns how many."""
+    cursor = await connection.execute(_SQL["forget_events"], {"before": now - KEPT, "limit": limit})
+    return cursor.rowcount
 
 
 def event_to_wire(row: dict[str, Any]) -> dict[str, Any]:

@@ -20,5 +20,6 @@ SELECT audit_event.*, coalesce(account.name, parent_account.name) AS user_name
 
 -- name: forget_events
 -- across accounts: the same age for all.
--- Events that are older than they have to be kept.
-DELETE FROM audit_event WHERE at < %(before)s;
+-- Events that are older than they have to be kept, up to a number of them.
+DELETE FROM audit_event
+ WHERE id = ANY (ARRAY(SELECT id FROM audit_event WHERE at < %(before)s LIMIT %(limit)s));

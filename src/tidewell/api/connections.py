@@ -21,11 +21,13 @@ from tidewell.api.answers.connections import Connection as ConnectionAnswer
 from tidewell.api.bodies import StrictRoute
 from tidewell.api.callers import Account, AccountCaller, ParentCaller, WholeAccountCaller
 from tidewell.api.openapi import conflict, leads_to
+from tidewell.api.parameters import Words
 from tidewell.api.services import Node, Services, removal
 from tidewell.connections import cache, opening, repository, strings
 from tidewell.connections.opening import OpenedConnection
 from tidewell.connections.repository import ConnectionSettings
 from tidewell.errors import NotFound
+from tidewell.lax import NO_NUL
 from tidewell.sources import registry
 from tidewell.state.database import Connection
 
@@ -38,7 +40,7 @@ ConnectionId = Annotated[
         json_schema_extra={"format": "uuid", "example": CONNECTION},
     ),
 ]
-ExternalId = Annotated[str, Query(alias="externalId", max_length=256)]
+ExternalId = Annotated[Words, Query(alias="externalId", max_length=256)]
 ConnectionString = Annotated[str, Field(min_length=1, max_length=65_536)]
 
 
@@ -86,7 +88,7 @@ class ConnectionBody(BaseModel):
     driver: Annotated[str, Field(min_length=1, max_length=64)]
     connection_string: ConnectionString
     """The driver's keys; a secret that is sent back masked stays as it is."""
-    external_id: Annotated[str, Field(max_length=256, pattern=r"^[^\x00]*$")] | None = None
+    external_id: Annotated[str, Field(max_length=256, pattern=NO_NUL)] | None = None
     """The vendor's own id of it; no other connection of the account may have it."""
 
 
@@ -201,7 +203,7 @@ async def test_connection(
     response_model=Connections,
 )
 async def list_connections(
-    caller: AccountCaller, node: Node, driver: str = "", external_id: ExternalId = ""
+    caller: AccountCaller, node: Node, driver: Words = "", external_id: ExternalId = ""
 ) -> dict[str, Any]:
     """The account's connections, perhaps only those of a driver or an external id."""
     async with node.database.transaction() as connection:

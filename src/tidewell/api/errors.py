@@ -65,6 +65,8 @@ def _reason(error: Mapping[str, Any]) -> str:
             return "is missing"
         case "extra_forbidden":
             return "is not a known field"
+        case "string_pattern_mismatch" if str(error.get("input", "")).isprintable() is False:
+            return "holds a NUL or another control character"
         case _:
             text = str(error["msg"]).removeprefix("Value error, ").removeprefix("Input ")
             return text[:300]

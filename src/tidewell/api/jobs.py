@@ -16,7 +16,7 @@ from tidewell.api.bodies import StrictRoute
 from tidewell.api.callers import Account, AccountCaller
 from tidewell.api.errors import invalid_fields
 from tidewell.api.openapi import conflict, leads_to
-from tidewell.api.parameters import Moment, moment_of
+from tidewell.api.parameters import Moment, Words, moment_of
 from tidewell.api.services import Node, Services, removal
 from tidewell.connections import opening
 from tidewell.errors import InvalidRequest, NotFound
@@ -73,8 +73,8 @@ async def list_time_check_columns(
     caller: AccountCaller,
     node: Node,
     source_connection: Annotated[UUID, Query(alias="sourceConnection")],
-    source_schema: Annotated[str, Query(alias="sourceSchema")],
-    source_table: Annotated[str, Query(alias="sourceTable")],
+    source_schema: Annotated[Words, Query(alias="sourceSchema")],
+    source_table: Annotated[Words, Query(alias="sourceTable")],
 ) -> dict[str, Any]:
     """The columns of a source's table that an incremental job can follow, best first."""
     opened = await _opened(caller, node, source_connection, "sourceConnection")
@@ -219,7 +219,7 @@ async def get_run_log(
     run_id: RunId,
     caller: AccountCaller,
     node: Node,
-    after: Annotated[int, Query(ge=0)] = 0,
+    after: Annotated[int, Query(ge=0, le=2**63 - 1)] = 0,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
 ) -> dict[str, Any]:
     """The lines of a run's log, in order, after a given line."""

@@ -19,7 +19,7 @@ from tidewell.api.openapi import conflict
 from tidewell.api.services import Node, Services, removal
 from tidewell.connections import cache, links, repository, signing
 from tidewell.connections.links import Flow, Link
-from tidewell.lax import LaxBool
+from tidewell.lax import NO_NUL, LaxBool
 from tidewell.sources import registry
 
 router = APIRouter(route_class=StrictRoute, tags=["connections"])
@@ -29,7 +29,7 @@ JOBS_PAGE = "/oem/user/jobs"
 _CACHE_NAME = "OEMCacheConnection"
 
 ConnectionName = Annotated[str, Field(max_length=64, pattern=r"^[^\x00-\x1f\x7f]*$")]
-Text = Annotated[str, Field(max_length=256, pattern=r"^[^\x00]*$")]
+Text = Annotated[str, Field(max_length=256, pattern=NO_NUL)]
 
 
 class EditLinkBody(BaseModel):

@@ -3,10 +3,15 @@
 from datetime import datetime
 from typing import Annotated
 
+from fastapi import Query
 from pydantic import WithJsonSchema
 
 from tidewell import clock
 from tidewell.errors import InvalidRequest
+from tidewell.lax import NO_NUL
+
+Words = Annotated[str, Query(max_length=1024, pattern=NO_NUL)]
+"""A text that narrows an answer, as names do."""
 
 Moment = Annotated[
     str, WithJsonSchema({"anyOf": [{"type": "string", "format": "date-time"}, {"const": ""}]})

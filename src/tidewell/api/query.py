@@ -20,9 +20,10 @@ from tidewell import clock
 from tidewell.api.answers.query import Results
 from tidewell.api.bodies import StrictRoute
 from tidewell.api.callers import QueryCaller, QueryUser
+from tidewell.api.parameters import Words
 from tidewell.api.services import Node, Services
 from tidewell.errors import InvalidRequest, QueryFailed, TidewellError, Unavailable
-from tidewell.lax import LaxBool, LaxInt
+from tidewell.lax import NO_NUL, LaxBool, LaxInt, between
 from tidewell.query import log as query_log
 from tidewell.query.messages import MEDIA_TYPES, Format, QueryTask
 from tidewell.query.parameters import read_parameters
@@ -34,13 +35,12 @@ _CATALOGUE_SECONDS = 60.0
 _DEFAULT_SECONDS = 60
 _MOST_SETS = 1000
 
-Text = Annotated[str, StringConstraints(max_length=200_000)]
-Name = Annotated[str, Field(max_length=256)]
-Seconds = Annotated[LaxInt, Field(ge=1, le=300)]
+Text = Annotated[str, StringConstraints(max_length=200_000, pattern=NO_NUL)]
+Name = Annotated[str, Field(max_length=256, pattern=NO_NUL)]
+Seconds = Annotated[LaxInt, between(1, 300)]
 Workspace = Annotated[
-    str, Query(description="Accepted for the reference's clients; there are no workspaces here.")
+    Words, Query(description="Accepted for the reference's clients; there are no workspaces here.")
 ]
-Narrowed = Annotated[str, Query(max_length=1024)]
 
 log = structlog.get_logger()
 
@@ -156,7 +156,7 @@ async def catalogs(
     caller: QueryCaller,
     node: Node,
     workspace: Workspace = "",
-    catalog_name: Annotated[Narrowed, Query(alias="catalogName")] = "",
+    catalog_name: Annotated[Words, Query(alias="catalogName")] = "",
 ) -> StreamingResponse:
     """The connections."""
     return await _looked(node, caller, request, "catalogs", {"catalog": catalog_name})
@@ -168,8 +168,8 @@ async def schemas(
     caller: QueryCaller,
     node: Node,
     workspace: Workspace = "",
-    catalog_name: Annotated[Narrowed, Query(alias="catalogName")] = "",
-    schema_name: Annotated[Narrowed, Query(alias="schemaName")] = "",
+    catalog_name: Annotated[Words, Query(alias="catalogName")] = "",
+    schema_name: Annotated[Words, Query(alias="schemaName")] = "",
 ) -> StreamingResponse:
     """The schemas of the connections that answer."""
     wanted = {"catalog": catalog_name, "schema": schema_name}
@@ -182,11 +182,11 @@ async def tables(
     caller: QueryCaller,
     node: Node,
     workspace: Workspace = "",
-    catalog_name: Annotated[Narrowed, Query(alias="catalogName")] = "",
-    schema_name: Annotated[Narrowed, Query(alias="schemaName")] = "",
-    table_name: Annotated[Narrowed, Query(alias="tableName")] = "",
+    catalog_name: Annotated[Words, Query(alias="catalogName")] = "",
+    schema_name: Annotated[Words, Query(alias="schemaName")] = "",
+    table_name: Annotated[Words, Query(alias="tableName")] = "",
     table_type: Annotated[
-        Narrowed, Query(alias="tableType", description="TABLE, VIEW, or both with a comma.")
+        Words, Query(alias="tableType", description="TABLE, VIEW, or both with a comma.")
     ] = "",
 ) -> StreamingResponse:
     """The tables and views."""
@@ -206,10 +206,10 @@ async def columns(
     caller: QueryCaller,
     node: Node,
     workspace: Workspace = "",
-    catalog_name: Annotated[Narrowed, Query(alias="catalogName")] = "",
-    schema_name: Annotated[Narrowed, Query(alias="schemaName")] = "",
-    table_name: Annotated[Narrowed, Query(alias="tableName")] = "",
-    column_name: Annotated[Narrowed, Query(alias="columnName")] = "",
+    catalog_name: Annotated[Words, Query(alias="catalogName")] = "",
+    schema_name: Annotated[Words, Query(alias="schemaName")] = "",
+    table_name: Annotated[Words, Query(alias="tableName")] = "",
+    column_name: Annotated[Words, Query(alias="columnName")] = "",
 ) -> StreamingResponse:
     """The columns of tables."""
     wanted = {
@@ -227,9 +227,9 @@ async def primary_keys(
     caller: QueryCaller,
     node: Node,
     workspace: Workspace = "",
-    catalog_name: Annotated[Narrowed, Query(alias="catalogName")] = "",
-    schema_name: Annotated[Narrowed, Query(alias="schemaName")] = "",
-    table_name: Annotated[Narrowed, Query(alias="tableName")] = "",
+    catalog_name: Annotated[Words, Query(alias="catalogName")] = "",
+    schema_name: Annotated[Words, Query(alias="schemaName")] = "",
+    table_name: Annotated[Words, Query(alias="tableName")] = "",
 ) -> StreamingResponse:
     """The primary keys of tables."""
     wanted = {"catalog": catalog_name, "schema": schema_name, "table": table_name}

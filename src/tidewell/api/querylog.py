@@ -15,13 +15,14 @@ from tidewell.api.callers import QueryCaller
 from tidewell.api.parameters import Moment, moment_of
 from tidewell.api.services import Node
 from tidewell.errors import NotFound
-from tidewell.lax import LaxInt
+from tidewell.lax import LaxInt, between
 from tidewell.query import log as query_log
 from tidewell.runs import repository as runs
 
 router = APIRouter(route_class=StrictRoute, prefix="/api", tags=["query"])
 _MOST_ENTRIES = 10_000
 _MOST_LINES = 10_000
+_TYPES = (0, 2**31 - 1)
 
 QueryId = Annotated[
     str,
@@ -42,7 +43,7 @@ class LogBody(BaseModel):
         json_schema_extra={"examples": [{"queryType": 200}]},
     )
 
-    query_type: LaxInt | None = None
+    query_type: Annotated[LaxInt, between(*_TYPES)] | None = None
     """200: of the Query API, 204: of caching jobs, 205: scheduled queries; without: all."""
     start_time: Annotated[str, Field(max_length=64)] | None = None
     """ISO 8601; the log goes back seven days."""
@@ -58,7 +59,7 @@ async def list_query_log(
     caller: QueryCaller,
     node: Node,
     body: LogBody = _EVERYTHING,
-    query_type: Annotated[int | None, Query(alias="queryType")] = None,
+    query_type: Annotated[int | None, Query(alias="queryType", ge=_TYPES[0], le=_TYPES[1])] = None,
     start_time: Annotated[Moment, Query(alias="startTime")] = "",
     end_time: Annotated[Moment, Query(alias="endTime")] = "",
 ) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from tidewell.clock import to_wire
 from tidewell.connections import strings
 from tidewell.connections.sealing import SealingBox
 from tidewell.errors import CacheError, InvalidRequest
+from tidewell.lax import whole_number
 from tidewell.sources.protocol import Key
 from tidewell.state.database import Connection
 from tidewell.state.statements import statements
@@ -192,7 +193,7 @@ def _identity(text: str) -> tuple[tuple[str, int], str, str]:
 
 
 def _number(values: Mapping[str, str], name: str, most: int) -> int:
-    text = values.get(name, "")
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= most:
+    number = whole_number(values.get(name, ""), 1, most)
+    if number is None:
         raise InvalidRequest.of(strings.FIELD, f"{name} must be a number from 1 to {most}")
-    return int(text)
+    return number

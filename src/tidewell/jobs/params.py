@@ -14,7 +14,7 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
-from tidewell.lax import LaxBool, LaxInt, any_case, between
+from tidewell.lax import NO_NUL, LaxBool, LaxInt, any_case, between
 
 
 def _connection_id(value: object) -> object:
@@ -32,7 +32,32 @@ DEFAULT_RETRIES = 2
 MOST_RETRIES = 20
 LONGEST_RUN_SECONDS = 7 * 24 * 3600
 
-_EMPTY_IS_ABSENT = BeforeValidator(lambda value: None if value == "" else value)
+
+def _empty_is_absent(value: object) -> object:
+    """The reference's programs send `""` for a param that they do not set."""
+    return None if value == "" else value
+
+
+_Seconds = Annotated[LaxInt, between(1, LONGEST_RUN_SECONDS)]
+_Retries = Annotated[LaxInt, between(0, MOST_RETRIES)]
+_Runs = Annotated[LaxInt, between(1, 1_000_000)]
+_Rows = Annotated[LaxInt, between(1, 1_000_000_000_000)]
+TimeoutSeconds = Annotated[
+    _Seconds | None,
+    BeforeValidator(_empty_is_absent, json_schema_input_type=_Seconds | Literal[""] | None),
+]
+Retries = Annotated[
+    _Retries | None,
+    BeforeValidator(_empty_is_absent, json_schema_input_type=_Retries | Literal[""] | None),
+]
+FullRefreshEvery = Annotated[
+    _Runs | None,
+    BeforeValidator(_empty_is_absent, json_schema_input_type=_Runs | Literal[""] | None),
+]
+MaxRowsPerRun = Annotated[
+    _Rows | None,
+    BeforeValidator(_empty_is_absent, json_schema_input_type=_Rows | Literal[""] | None),
+]
 
 
 def _delete_detection(value: object) -> object:
@@ -51,8 +76,8 @@ def _on_type_change(value: object) -> object:
     return folded or "fail"
 
 
-Name = Annotated[str, StringConstraints(min_length=1, max_length=1024, pattern="^[^\x00]*$")]
-OptionalName = Annotated[str, StringConstraints(max_length=1024, pattern="^[^\x00]*$")]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=1024, pattern=NO_NUL)]
+OptionalName = Annotated[str, StringConstraints(max_length=1024, pattern=NO_NUL)]
 OptionalFilter = Annotated[
     str, BeforeValidator(lambda value: "" if value is None else value), Field(max_length=10_000)
 ]
@@ -109,22 +134,23 @@ class CachingParams(BaseModel):
     """Its name; empty: the source table's."""
     columns: list[Name] | None = None
     """Only these columns; absent: all."""
-    full_refresh_every: Annotated[LaxInt, between(1, 1_000_000)] | None = None
-    """Of an incremental job: every so many runs a full refresh."""
+    full_refresh_every: FullRefreshEvery = None
+    """Of an incremental job: every so many runs a full refresh; absent or empty: never."""
     filter: OptionalFilter = ""
     """A SQL condition over the source's columns; only rows for which it is true are copied."""
     delete_detection: DeleteDetection = "none"
     """`keys`: an increment also reads the source's keys and deletes what is gone."""
-    max_rows_per_run: Annotated[LaxInt, between(1, 1_000_000_000_000)] | None = None
-    """Of an incremental job: read the oldest new rows first, up to this many of them."""
+    max_rows_per_run: MaxRowsPerRun = None
+    """Of an incremental job: read the oldest new rows first, up to this many of them; absent or
+    empty: all."""
     on_type_change: OnTypeChange = "fail"
     """Where a column's type changes so that no wider type holds both: fail, or load anew."""
-    timeout_seconds: Annotated[
-        Annotated[LaxInt, between(1, LONGEST_RUN_SECONDS)] | None, _EMPTY_IS_ABSENT
-    ] = None
-    """Seconds after which a run is ended as failed, from its start, all attempts together."""
-    retries: Annotated[Annotated[LaxInt, between(0, MOST_RETRIES)] | None, _EMPTY_IS_ABSENT] = None
-    """How often a run is tried again after an error that passes by itself; absent: twice."""
+    timeout_seconds: TimeoutSeconds = None
+    """Seconds after which a run is ended as failed, from its start, all attempts together; absent
+    or empty: none."""
+    retries: Retries = None
+    """How often a run is tried again after an error that passes by itself; absent or empty:
+    twice."""
 
     @property
     def merge_key_names(self) -> tuple[str, ...] | None:

@@ -8,18 +8,17 @@ from pydantic_core import PydanticCustomError
 
 from tidewell.jobs.params import (
     DEFAULT_RETRIES,
-    LONGEST_RUN_SECONDS,
-    MOST_RETRIES,
     MergeKey,
     OptionalName,
+    Retries,
+    TimeoutSeconds,
 )
-from tidewell.lax import LaxInt, any_case, between
+from tidewell.lax import NO_NUL, any_case
 
 DESTINATION_SCHEMA = "ScheduledQueries"
 _MODES = ("replace", "append", "merge")
 _FIRST_WORDS = 6
 _LONGEST_NAME = 60
-_EMPTY_IS_ABSENT = BeforeValidator(lambda value: None if value == "" else value)
 
 
 def _mode(value: object) -> object:
@@ -43,9 +42,9 @@ class ScheduledQueryParams(BaseModel):
         alias_generator=to_camel, extra="allow", use_attribute_docstrings=True
     )
 
-    query: Annotated[str, Field(min_length=1, max_length=200_000)]
+    query: Annotated[str, Field(min_length=1, max_length=200_000, pattern=NO_NUL)]
     """One statement over `Catalog.Schema.Table`: SELECT, INSERT … SELECT, UPDATE or DELETE."""
-    name: Annotated[str, Field(max_length=256)] = ""
+    name: Annotated[str, Field(max_length=256, pattern=NO_NUL)] = ""
     """The job's name; empty: the query's first words."""
     destination_schema: OptionalName = ""
     """The schema of the cache that a SELECT writes to; empty: ScheduledQueries."""
@@ -59,12 +58,11 @@ class ScheduledQueryParams(BaseModel):
     """Whether the result takes the place of what is there, is added, or is merged by key."""
     merge_keys: list[Annotated[MergeKey, BeforeValidator(_key)]] | None = None
     """Of `merge`: the columns that tell rows apart."""
-    timeout_seconds: Annotated[
-        Annotated[LaxInt, between(1, LONGEST_RUN_SECONDS)] | None, _EMPTY_IS_ABSENT
-    ] = None
-    """Seconds after which a run is ended as failed."""
-    retries: Annotated[Annotated[LaxInt, between(0, MOST_RETRIES)] | None, _EMPTY_IS_ABSENT] = None
-    """How often a run is tried again after an error that passes by itself; absent: twice."""
+    timeout_seconds: TimeoutSeconds = None
+    """Seconds after which a run is ended as failed; absent or empty: none."""
+    retries: Retries = None
+    """How often a run is tried again after an error that passes by itself; absent or empty:
+    twice."""
 
     @property
     def merge_key_names(self) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from tidewell.errors import InvalidRequest
 from tidewell.jobs.params import CachingParams
 from tidewell.jobs.queryparams import ScheduledQueryParams
 from tidewell.jobs.schedule import Interval, Unit
-from tidewell.lax import LaxBool, LaxInt, any_case, between
+from tidewell.lax import NO_NUL, LaxBool, LaxInt, any_case, between
 from tidewell.sources.rowfilter import parse as parse_filter
 
 CACHING = "Caching"
@@ -114,7 +114,7 @@ class JobBody(BaseModel):
         datetime | None, BeforeValidator(_moment), WithJsonSchema(_MOMENT_SCHEMA)
     ] = None
     """When it runs first; without it a run is queued at once."""
-    name: Annotated[str, Field(max_length=256)] | None = None
+    name: Annotated[str, Field(max_length=256, pattern=NO_NUL)] | None = None
     """Of a scheduled query; a caching job is named after its table."""
     params: Annotated[
         dict[str, Any],

@@ -1,12 +1,14 @@
-"""How long the history of runs is kept, and the duty that forgets the rest."""
+"""How long history is kept, and the duty that forgets the rest: of runs, queries and the audit."""
 
 import asyncio
 from datetime import datetime, timedelta
 
 import structlog
 
+from tidewell.accounts import audit
 from tidewell.clock import Clock
 from tidewell.errors import Unavailable
+from tidewell.query import log as query_log
 from tidewell.runs import repository
 from tidewell.runs.queue import EXECUTE
 from tidewell.state.database import Database
@@ -30,9 +32,13 @@ async def forget(database: Database, now: datetime) -> int:
             found = await repository.forget(
                 connection, EXECUTE, now - LOGS_KEPT, now - RUNS_KEPT, _BATCH
             )
+            found += await audit.forget_old(connection, now, _BATCH)
         total += found
         if found < _BATCH:
-            return total
+            break
+    async with database.transaction() as connection:
+        await query_log.forget(connection, now)
+    return total
 
 
 async def keep_forgetting(database: Database, clock: Clock) -> None:

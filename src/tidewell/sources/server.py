@@ -12,6 +12,7 @@ import certifi
 
 from tidewell.egress import EgressRefused, EgressRules, HostNotFound
 from tidewell.errors import SourceRefused, SourceUnavailable
+from tidewell.lax import whole_number
 from tidewell.sources.protocol import Key
 
 TLS_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
@@ -133,7 +134,7 @@ def _tls(values: Mapping[str, str]) -> str:
 
 
 def _number(values: Mapping[str, str], name: str, most: int) -> int:
-    text = values[name]
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= most:
+    number = whole_number(values[name], 1, most)
+    if number is None:
         raise SourceRefused(f"{name} must be a number from 1 to {most}.")
-    return int(text)
+    return number

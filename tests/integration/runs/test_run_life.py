@@ -2,11 +2,14 @@
 
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
 from tests.integration.runs.nodes import NOW, Node, node
+from tidewell.accounts import audit
+from tidewell.accounts.audit import Action, Author
+from tidewell.query import log as query_log
 from tidewell.runs import life, repository
 from tidewell.runs.commands import queue_again, queue_run, stop_run
 from tidewell.runs.repository import Claim, Outcome
@@ -276,6 +279,34 @@ async def test_old_history_goes_and_the_newest_run_stays(walk: Walk) -> None:
     async with walk.node.database.transaction() as connection:
         kept = await repository.of_job(connection, walk.account_id, walk.job_id, None, 10)
     assert [row["id"] for row in kept] == [ids[-1]]
+
+
+async def test_the_audit_is_kept_400_days(node: Node) -> None:
+    author = Author(await node.account(), None, "request")
+    ages = (timedelta(days=399), timedelta(days=401), timedelta(days=4000))
+    async with node.database.transaction() as connection:
+        for age in ages:
+            name = str(age.days)
+            await audit.record(
+                connection, author, Action.ACCOUNT_UPDATED, author.parent_id, name, NOW - age
+            )
+    assert await forget(node.database, NOW) == 2
+    async with node.database.transaction() as connection:
+        kept = await audit.listed(connection, author.parent_id, None, None, None, 10)
+    assert [event["target_name"] for event in kept] == ["399"]
+
+
+async def test_the_log_of_queries_is_kept_7_days(node: Node) -> None:
+    account_id = await node.account()
+    async with node.database.transaction() as connection:
+        for days in (6, 8):
+            at = NOW - timedelta(days=days)
+            entry = query_log.Entry(uuid4(), at, 1, "SELECT 1", "token", "", 1, None, None, "curl")
+            await query_log.note(connection, account_id, entry)
+    await forget(node.database, NOW)
+    async with node.database.transaction() as connection:
+        cursor = await connection.execute("SELECT at FROM query_log")
+        assert await cursor.fetchall() == [{"at": NOW - timedelta(days=6)}]
 
 
 @pytest.mark.parametrize("wrong", [timedelta(days=365), -timedelta(days=365)])

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from tidewell.errors import SourceRefused
+from tidewell.lax import whole_number
 from tidewell.sources.declarative.keys import TIMEOUT, Spec
 from tidewell.sources.protocol import Environment, Key, Source
 
@@ -87,7 +88,7 @@ def secrets_of(keys: tuple[Key, ...], values: Mapping[str, str]) -> tuple[str, .
 
 def seconds(values: Mapping[str, str]) -> float:
     """The value of `Timeout`. Raises SourceRefused."""
-    text = values.get(TIMEOUT.name) or TIMEOUT.default
-    if not text.isascii() or not text.isdigit() or not 0 < int(text) <= 3600:
+    number = whole_number(values.get(TIMEOUT.name) or TIMEOUT.default, 1, 3600)
+    if number is None:
         raise SourceRefused("Timeout must be a whole number of seconds from 1 to 3600.")
-    return float(text)
+    return float(number)

@@ -23,6 +23,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 
 from tidewell import __version__
 from tidewell.errors import SourceNotFound, SourceRefused, SourceUnavailable, Stopped
+from tidewell.lax import whole_number
 from tidewell.sources.files.store import LocalCopy
 from tidewell.sources.pinned import PinnedTransport, network_error
 from tidewell.sources.protocol import Environment
@@ -189,7 +190,7 @@ def _moment(text: str) -> datetime | None:
 
 
 def _seconds(values: Mapping[str, str]) -> float:
-    text = values["Timeout"]
-    if not text.isascii() or not text.isdigit() or not 0 < int(text) <= 86_400:
+    seconds = whole_number(values["Timeout"], 1, 86_400)
+    if seconds is None:
         raise SourceRefused("Timeout must be a whole number of seconds from 1 to 86400.")
-    return float(text)
+    return float(seconds)

@@ -17,6 +17,7 @@ from tidewell.errors import (
     SourceUnavailable,
     Stopped,
 )
+from tidewell.lax import whole_number
 from tidewell.sources.odata.login import login
 from tidewell.sources.pinned import PinnedTransport, network_error
 from tidewell.sources.protocol import Environment
@@ -205,10 +206,10 @@ def _custom_headers(text: str) -> dict[str, str]:
 
 
 def positive(values: Mapping[str, str], name: str) -> int:
-    text = values[name]
-    if not text.isascii() or not text.isdigit() or not 0 < int(text) <= 1_000_000:
+    number = whole_number(values[name], 1, 1_000_000)
+    if number is None:
         raise SourceRefused(f"{name} must be a whole number from 1 to 1000000.")
-    return int(text)
+    return number
 
 
 def _reason(answer: httpx.Response, content: bytes) -> str:

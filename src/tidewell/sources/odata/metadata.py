@@ -11,6 +11,7 @@ from typing import Literal
 from lxml import etree
 
 from tidewell.errors import SourceBroken
+from tidewell.lax import whole_number
 
 Version = Literal["V2", "V4"]
 
@@ -240,4 +241,4 @@ def _remarks(element: etree._Element) -> str:
 
 
 def _number(text: str | None) -> int | None:
-    return int(text) if text and text.isdigit() else None
+    return whole_number(text or "", 0, 2**31 - 1)

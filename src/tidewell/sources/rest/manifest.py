@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tidewell.errors import SourceRefused
+from tidewell.lax import whole_number
 
 _NAME = re.compile(r"[\w$@. -]+")
 _TYPES: dict[str, dict[str, Any]] = {
@@ -187,7 +188,7 @@ def _parts(text: str) -> list[str]:
 
 
 def _number(values: Mapping[str, str], name: str, *, least: int) -> int:
-    text = values[name]
-    if not text.isascii() or not text.isdigit() or not least <= int(text) <= 1_000_000:
+    number = whole_number(values[name], least, 1_000_000)
+    if number is None:
         raise SourceRefused(f"{name} must be a whole number from {least} to 1000000.")
-    return int(text)
+    return number
