@@ -59,6 +59,7 @@ class OddService(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.things = things
         self.metadata = metadata
+        self.metadata_answer: Answer | None = None
         self.asked: list[Request] = []
         self.token: Callable[[Request], Answer] = lambda _: Answer(status=404)
 
@@ -76,7 +77,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.asked.append(request)
         address = urlsplit(self.path)
         if address.path.endswith("$metadata"):
-            self._send(Answer(self.server.metadata.encode()))
+            self._send(self.server.metadata_answer or Answer(self.server.metadata.encode()))
         elif address.path.endswith("Things"):
             self._send(self.server.things(request))
         else:

@@ -9,7 +9,8 @@ _PIECE = 65_536
 
 
 class Relay:
-    """Passes every connection on to a server; `cut` ends them all and takes no new ones."""
+    """Passes every connection on to a server; `cut` ends them all and takes no new ones, until
+    `mend`."""
 
     def __init__(self, host: str, port: int) -> None:
         self._target = (host, port)
@@ -28,6 +29,11 @@ class Relay:
             for one in self._open:
                 with suppress(OSError):
                     one.shutdown(socket.SHUT_RDWR)
+
+    def mend(self) -> None:
+        """Take connections again, at the same port."""
+        self._listener = socket.create_server(("127.0.0.1", self.port))
+        threading.Thread(target=self._accept, daemon=True).start()
 
     def _accept(self) -> None:
         while True:

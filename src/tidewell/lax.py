@@ -36,6 +36,11 @@ def _boolean(value: Any) -> bool:
     raise _BOOLEAN
 
 
+def without_nul(text: str) -> str:
+    """A text as PostgreSQL can hold it: what others say may have a NUL in it."""
+    return text.replace("\0", "\ufffd")
+
+
 def whole_number(text: str, least: int, most: int) -> int | None:
     """A number that is written in ASCII digits and lies between two others, else None.
 

@@ -2,13 +2,24 @@
 
 import logging
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Iterable, MutableMapping
+from contextvars import ContextVar
 from typing import Any
 
 import structlog
 
 _SECRET_NAMES = ("password", "token", "secret", "authorization", "connection_string", "key")
 MASK = "********"
+_SHORTEST = 3  # masking one or two letters would blot out the line and hide nothing
+_hidden: ContextVar[frozenset[str]] = ContextVar("hidden", default=frozenset())
+
+
+def hide(secrets: Iterable[str]) -> None:
+    """Let no line that this request or task logs from now on show one of these texts.
+
+    The message of an error that nobody foresaw may hold one: a driver's, a library's.
+    """
+    _hidden.set(_hidden.get() | {secret for secret in secrets if len(secret) >= _SHORTEST})
 
 
 def set_up(level: str, *, pretty: bool = False) -> None:
@@ -21,8 +32,7 @@ def set_up(level: str, *, pretty: bool = False) -> None:
         _mask,
     ]
     shape: structlog.typing.Processor = (
-        # Without the values of variables: they may be secrets.
-        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        structlog.dev.ConsoleRenderer()
         if pretty
         else structlog.processors.JSONRenderer(sort_keys=False)
     )
@@ -30,7 +40,8 @@ def set_up(level: str, *, pretty: bool = False) -> None:
         foreign_pre_chain=shared,
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            *([] if pretty else [structlog.processors.format_exc_info]),
+            structlog.processors.format_exc_info,
+            _mask_hidden,
             shape,
         ],
     )
@@ -54,4 +65,17 @@ def _mask(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableM
     for name in event:
         if any(secret in name.lower() for secret in _SECRET_NAMES):
             event[name] = MASK
+    return event
+
+
+def _mask_hidden(
+    logger: Any, method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Tracebacks come here as text, without the values of variables."""
+    secrets = sorted(_hidden.get(), key=len, reverse=True)
+    for name, value in event.items():
+        if isinstance(value, str):
+            for secret in secrets:
+                value = value.replace(secret, MASK)  # noqa: PLW2901
+            event[name] = value
     return event

@@ -18,6 +18,7 @@ import pytest
 
 from tests.acceptance.conftest import caching, connect
 from tests.conftest import CacheDatabase, new_cache_database
+from tests.odd_service import Answer, odd_service
 from tests.openapi_document import DOCUMENT, Json, Operation, faults, operations
 from tests.product import Vendor, make_customer, ok, wait_for_end
 from tests.running_product import Product
@@ -178,6 +179,24 @@ def put(body: Json, place: Place, value: Any) -> Json:
         inner = inner.setdefault(step, {}) if isinstance(inner, dict) else inner[step]
     inner[place[-1]] = value
     return changed
+
+
+def test_what_a_source_says_may_hold_a_nul(caller: Caller) -> None:
+    """Its words are shown, and the run that they end has an end."""
+    client = caller.client
+    said = Answer({"error": {"message": "No \0 here."}}, status=400)
+    with odd_service(lambda _: said) as service:
+        source = connect(client, "Odd", "OData", f"URL={service.url}")
+        body = caching(source, sourceName="Odd", sourceSchema="OData", sourceTable="Things")
+        job = ok(client.post("/api/job/create", json=body))["jobs"][0]["id"]
+        ended = wait_for_end(client, job)
+        service.metadata_answer = said
+        tested = ok(client.post(f"/api/connections/{source}/test"))
+    [run] = ok(client.get(f"/api/job/{job}/runs"))["runs"]
+    assert ended["lastRun"]["status"] == "JOB_FAILED"
+    assert run["error"]["code"].startswith("SOURCE_")
+    for text in (run["error"]["message"], tested["testError"]):
+        assert "No \ufffd here." in text
 
 
 @pytest.mark.parametrize("driver", sorted(registry.names()))

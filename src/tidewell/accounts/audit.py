@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from tidewell.clock import to_wire
+from tidewell.lax import without_nul
 from tidewell.state.database import Connection
 from tidewell.state.statements import statements
 
@@ -76,7 +77,7 @@ async def record(
             "account_id": author.account_id,
             "action": action.value[0],
             "target_id": target_id,
-            "target_name": target_name.replace("\0", "�"),
+            "target_name": without_nul(target_name),
             "request_id": author.request_id,
         },
     )

@@ -9,6 +9,7 @@ import difflib
 import re
 from collections.abc import Collection, Mapping, Sequence
 
+from tidewell import logs
 from tidewell.errors import InvalidRequest
 from tidewell.sources.protocol import Key
 
@@ -101,6 +102,7 @@ def parse(text: str, keys: Sequence[Key], ignored: Collection[str] = ()) -> dict
             values[key.name] = _choice(key, value)
         else:
             values.pop(key.name, None)
+    logs.hide(values[key.name] for key in keys if key.secret and values.get(key.name))
     missing = [key.name for key in keys if key.required and not values.get(key.name)]
     if missing:
         raise _invalid(f"{', '.join(missing)} is missing")

@@ -72,7 +72,7 @@ class Process:
             except RecursionError:
                 self._fail(QueryFailed("The query cannot be run: it is nested too deeply."))
             except Exception as error:  # noqa: BLE001 - the last line of defence: it must answer
-                sys.stderr.write(traceback.format_exc())
+                sys.stderr.write(_masked(traceback.format_exc(), task))
                 self._fail(
                     QueryTimeout()
                     if self._late
@@ -150,6 +150,16 @@ class Process:
             self._answers.flush()
         except BrokenPipeError:
             raise Stopped from None
+
+
+def _masked(text: str, task: QueryTask) -> str:
+    """A traceback without the secrets of the task, which an error's message may hold."""
+    # Imported where it is needed: a process that starts has no time to lose.
+    from tidewell.query.tasks import secrets_of  # noqa: PLC0415
+
+    for secret in secrets_of(task):
+        text = text.replace(secret, "********")
+    return text
 
 
 def _pieces(

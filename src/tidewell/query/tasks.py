@@ -1,14 +1,18 @@
 """What an account's queries are run over: its connections, copies and cache, with their secrets."""
 
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import asdict, replace
 from typing import Any
 from uuid import UUID
 
 from tidewell.connections import cache as cache_connections
+from tidewell.connections import strings
 from tidewell.connections.sealing import SealingBox
+from tidewell.errors import InvalidRequest
 from tidewell.query.messages import QueryTask
 from tidewell.settings import Settings
+from tidewell.sources import registry
 from tidewell.state.database import Connection
 from tidewell.state.statements import statements
 
@@ -42,6 +46,17 @@ async def over_account(
         memory=settings.query_memory,
         most_rows=settings.query_max_rows,
     )
+
+
+def secrets_of(task: QueryTask) -> tuple[str, ...]:
+    """What no line of the log may show: the secret values of every connection, and the cache's."""
+    found = [task.cache["password"]] if task.cache and task.cache["password"] else []
+    for one in task.connections:
+        with suppress(InvalidRequest):  # its driver is gone; the statement says so if it is asked
+            keys = registry.driver(one["driver"]).keys
+            values = strings.parse(one["text"], keys)
+            found += [values[key.name] for key in keys if key.secret and values.get(key.name)]
+    return tuple(found)
 
 
 def _connection(row: dict[str, Any], sealing: SealingBox) -> dict[str, Any]:

@@ -135,6 +135,15 @@ class Execution:
                 "means that memory ran out). The cached table is as it was before.",
                 Disposition.FAIL,
             )
+        except Exception as error:
+            # The last line of defence: a run without an end would be tried as one that was lost.
+            log.exception("attempt_broke", run_id=str(claim.run_id), kind=type(error).__name__)
+            return Failed(
+                TidewellError.code,
+                f"An error inside Tidewell ended the run ({type(error).__name__}); the server's "
+                "log has more.",
+                Disposition.FAIL,
+            )
         finally:
             flushing.cancel()
 

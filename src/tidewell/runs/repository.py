@@ -14,6 +14,7 @@ from psycopg.types.json import Jsonb
 
 from tidewell import metrics
 from tidewell.errors import NotFound
+from tidewell.lax import without_nul
 from tidewell.runs import life
 from tidewell.runs.life import Ended
 from tidewell.runs.messages import LogLine
@@ -196,7 +197,8 @@ async def finish(connection: Connection, claim: Claim, outcome: Outcome, now: da
             "rows_affected": outcome.rows_affected,
             "receipt": None if outcome.receipt is None else Jsonb(outcome.receipt),
             "error_code": outcome.error_code,
-            "error_message": outcome.error_message,
+            # It may hold what a source says.
+            "error_message": without_nul(outcome.error_message or "") or None,
         },
     )
     row = await cursor.fetchone()
@@ -319,7 +321,7 @@ async def insert_log(connection: Connection, claim: Claim, lines: Sequence[LogLi
             "id": claim.run_id,
             "at": [line.at for line in lines],
             "levels": [line.level for line in lines],
-            "messages": [line.message.replace("\0", "�") for line in lines],
+            "messages": [without_nul(line.message) for line in lines],
         },
     )
 

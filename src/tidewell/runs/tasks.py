@@ -1,7 +1,6 @@
 """From a run's rows in the state database to the task that its process gets."""
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 from uuid import UUID
@@ -9,11 +8,11 @@ from uuid import UUID
 from tidewell.connections import cache as cache_connections
 from tidewell.connections import strings
 from tidewell.connections.sealing import SealingBox
-from tidewell.errors import CacheRefused, InvalidRequest
+from tidewell.errors import CacheRefused
 from tidewell.jobs.params import CachingParams
 from tidewell.jobs.queryparams import ScheduledQueryParams
 from tidewell.query.messages import QueryTask
-from tidewell.query.tasks import over_account
+from tidewell.query.tasks import over_account, secrets_of
 from tidewell.runs.messages import CachingTask, ScheduledQueryTask
 from tidewell.runs.repository import Claim
 from tidewell.settings import Settings
@@ -103,7 +102,7 @@ async def scheduled_query_task(
         attempt=claim.attempt,
         over=asdict(task),
         cache=task.cache if to_cache else None,
-        secrets=_secrets(task),
+        secrets=secrets_of(task),
         cache_schema=row["cache_schema"] or "",
         cache_table=row["cache_table"] or "",
         write_mode=params.write_mode,
@@ -113,14 +112,3 @@ async def scheduled_query_task(
         retries=params.most_retries if to_cache else 0,
         timeout_seconds=params.timeout_seconds,
     )
-
-
-def _secrets(task: QueryTask) -> tuple[str, ...]:
-    """What no line of the log may show: the secret values of every connection, and the cache's."""
-    found = [task.cache["password"]] if task.cache and task.cache["password"] else []
-    for one in task.connections:
-        with suppress(InvalidRequest):  # its driver is gone; the statement says so if it is asked
-            keys = registry.driver(one["driver"]).keys
-            values = strings.parse(one["text"], keys)
-            found += [values[key.name] for key in keys if key.secret and values.get(key.name)]
-    return tuple(found)
