@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -157,7 +158,7 @@ def _show(console: Console, title: str, found: dict[str, list[float]]) -> None:
         table.add_column(column, justify="left" if column == "call" else "right")
     for name, seconds in found.items():
         ordered = sorted(seconds)
-        p99 = ordered[min(len(ordered) * 99 // 100, len(ordered) - 1)]
+        p99 = ordered[ceil(len(ordered) * 0.99) - 1]
         row = (statistics.median(ordered), p99, ordered[-1])
         table.add_row(name, str(len(ordered)), *(f"{value * 1000:.1f}" for value in row))
     console.print(table)
@@ -166,7 +167,7 @@ def _show(console: Console, title: str, found: dict[str, list[float]]) -> None:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--calls", type=int, default=100)
+    parser.add_argument("--calls", type=int, default=200)
     parser.add_argument("--jobs", type=int, default=10_000)
     parser.add_argument("--accounts", type=int, default=1_000)
     options = parser.parse_args()

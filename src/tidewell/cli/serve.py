@@ -18,6 +18,7 @@ from tidewell.cli.node import Node, background, open_node, until_signal
 from tidewell.errors import TidewellError
 from tidewell.mcp import serve_mcp
 from tidewell.settings import Settings
+from tidewell.sources.warming import warm_up
 from tidewell.state.opened import allow_own_server, state_url
 from tidewell.state.schema import upgrade
 
@@ -51,7 +52,9 @@ async def http(node: Node, host: str, port: int) -> AsyncIterator[str]:
     listener = listen(host, port)
     try:
         async with serve_mcp(app), _served(app, host, listener) as address:
+            warming = asyncio.create_task(asyncio.to_thread(warm_up))
             yield address
+            await warming
     finally:
         listener.close()
 
