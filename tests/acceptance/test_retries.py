@@ -50,6 +50,22 @@ def test_a_source_that_is_away_for_a_while_costs_a_retry(client: httpx.Client) -
 
 
 @pytest.mark.usefixtures("cache")
+def test_who_waits_for_an_answer_is_told_at_once(client: httpx.Client) -> None:
+    """Only runs ask again: a create, a query or a look into the catalogue would be held up."""
+    with odd_service(lambda _: ROWS) as service:
+        source = connect(client, "Office", "OData", f"URL={service.url}")
+        service.metadata_answer = Answer(status=503)
+        body = caching(source, sourceSchema="OData", sourceTable="Things")
+        ok(client.post("/api/job/create", json=body | {"enabled": False}))
+        table = {"sourceConnection": source, "sourceSchema": "OData", "sourceTable": "Things"}
+        assert client.get("/api/job/timeCheckColumns", params=table).status_code == 400
+        assert client.get("/api/tables", params={"catalogName": "Office"}).status_code == 400
+        query = {"query": "SELECT * FROM Office.OData.Things"}
+        assert client.post("/api/query", json=query).status_code == 400
+    assert [request.path for request in service.asked] == ["/odd/$metadata"] * 4
+
+
+@pytest.mark.usefixtures("cache")
 def test_retries_are_counted(client: httpx.Client) -> None:
     with odd_service(lambda _: ROWS) as service:
         url = service.url

@@ -78,7 +78,8 @@ def open_and_look(driver: str, values: dict[str, str], environment: Environment)
 def test_no_key_of_a_driver_leads_inside(driver: str, inside: Inside) -> None:
     """Each key gets each way; a new driver, and a new key, are covered by being there."""
     keys = registry.driver(driver).keys
-    usual = {one.name: one.default or TARGET.get(one.name, "") for one in keys}
+    given = TARGET | {"URI": "s3://bucket/x.csv"}
+    usual = {one.name: one.default or given.get(one.name, "x" * one.required) for one in keys}
     usual = {name: value for name, value in usual.items() if value}
     if "Server" in usual:
         usual["Server"] = "127.0.0.1"
@@ -126,12 +127,12 @@ def test_options_of_libpq_that_reach_further_are_unknown_keys(
 
 
 @pytest.mark.parametrize(
-    "server",
+    "host",
     ["/var/run/postgresql", "@abstract", "a.example,b.example", "host=x", "postgresql://h/d", ""],
 )
-def test_a_server_is_one_host(client: httpx.Client, server: str) -> None:
+def test_a_server_is_one_host(client: httpx.Client, host: str) -> None:
     """No socket's path, no list of hosts, no connection string of libpq's own."""
-    text = strings.write(TARGET | {"Server": server})
+    text = strings.write(TARGET | {"Server": host})
     source = {"name": "P", "driver": "PostgreSQL", "connectionString": text}
     cached = client.post("/api/job/cacheConnection", json={"connectionString": text})
     if cached.is_success:

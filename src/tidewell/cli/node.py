@@ -46,6 +46,7 @@ class Node:
         return Environment(
             file_roots=self.settings.file_roots(),
             egress=EgressRules.parse(self.settings.egress_allow),
+            patient=False,
         )
 
 

@@ -17,13 +17,19 @@ from tidewell.sources import registry
 from tidewell.sources.protocol import Environment, Source, Trace, no_trace
 
 
-def engine_of(task: QueryTask, spill: str, trace: Trace = no_trace) -> Engine:
-    """The engine of a task, with nothing opened yet; `spill`: a folder for what memory cannot."""
+def engine_of(
+    task: QueryTask, spill: str, trace: Trace = no_trace, *, patient: bool = False
+) -> Engine:
+    """The engine of a task, with nothing opened yet; `spill`: a folder for what memory cannot.
+
+    `patient`: nobody waits for its answer.
+    """
     registry.use_manifests(Path(task.manifests) if task.manifests else None)
     environment = Environment(
         file_roots=tuple(Path(root) for root in task.file_roots),
         egress=EgressRules.parse(task.egress),
         trace=trace,
+        patient=patient,
     )
     return Engine(
         [_connected(one, environment) for one in task.connections],

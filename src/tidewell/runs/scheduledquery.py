@@ -48,7 +48,7 @@ class ScheduledQueryRun:
         self._log(1, f"Run {task.run_id} starts, attempt {task.attempt}: a scheduled query.")
         over = QueryTask.from_message(task.over)
         with tempfile.TemporaryDirectory(prefix="tidewell-query-") as spill:
-            engine = engine_of(over, spill, self._log)
+            engine = engine_of(over, spill, self._log, patient=True)
             self._opened.append(engine)
             try:
                 self._check()

@@ -122,6 +122,9 @@ class Environment:
     file_roots: tuple[Path, ...] = ()
     egress: EgressRules = field(default_factory=EgressRules)
     trace: Trace = field(default=no_trace)
+    patient: bool = True
+    """Whether to ask for a catalogue again after an error that passes by itself. Where somebody
+    waits for the answer, the error is the better one."""
 
 
 class Source(Protocol):

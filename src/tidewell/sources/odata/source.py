@@ -37,6 +37,7 @@ class ODataSource(Source):
         self._wanted_version = values["ODataVersion"]
         self._cutter = cast(Cutter, values["Paging"])
         self._client = Client(values, environment)
+        self._patient = environment.patient
         self._cancelled = False
 
     def test(self) -> None:
@@ -114,7 +115,7 @@ class ODataSource(Source):
 
     @cached_property
     def _metadata(self) -> Metadata:
-        return self._ask_metadata(patient=True)
+        return self._ask_metadata(patient=self._patient)
 
     def _ask_metadata(self, *, patient: bool) -> Metadata:
         headers = METADATA_HEADERS | version_headers(self._wanted_version)
