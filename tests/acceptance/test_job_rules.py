@@ -17,6 +17,7 @@ from tests.acceptance.conftest import Body, connect
 from tests.conftest import CacheDatabase
 from tests.product import ENDED, Customer, ok, run_now, wait_for_end
 from tests.relay import relay
+from tests.running_product import Product
 
 JobBody = Callable[..., Body]
 KEYS = [{"colName": "id", "colType": "BIGINT", "isPrimaryKey": "true"}]
@@ -167,6 +168,22 @@ def table_of(database: CacheDatabase) -> str | None:
     with psycopg.connect(database.url) as connection:
         row = connection.execute("""SELECT to_regclass('"Office".people')::text""").fetchone()
     return row[0] if row else None
+
+
+@pytest.mark.usefixtures("cache")
+def test_a_run_that_meets_what_nobody_foresaw_has_an_end(
+    client: httpx.Client, product: Product, job_body: JobBody
+) -> None:
+    """Else it would be taken for lost, and be tried again and again."""
+    job = create(client, job_body())
+    wait_for_end(client, job["id"])
+    with psycopg.connect(product.settings["TIDEWELL_DATABASE_URL"]) as connection:
+        connection.execute("UPDATE job SET params = '{}' WHERE id = %s", (job["id"],))
+
+    run = run_now(client, job["id"])
+
+    assert (run["status"], run["attempts"]) == ("JOB_FAILED", 1)
+    assert run["error"]["code"] == "INTERNAL_ERROR"
 
 
 def test_keys_of_the_reference_that_change_nothing_are_accepted(
