@@ -184,6 +184,8 @@ def test_a_run_that_meets_what_nobody_foresaw_has_an_end(
 
     assert (run["status"], run["attempts"]) == ("JOB_FAILED", 1)
     assert run["error"]["code"] == "INTERNAL_ERROR"
+    ok(client.put(f"/api/job/{job['id']}/update", json=job_body()))
+    assert run_now(client, job["id"])["status"] == "JOB_SUCCESS"
 
 
 def test_keys_of_the_reference_that_change_nothing_are_accepted(

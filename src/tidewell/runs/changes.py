@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 import psycopg.errors
 import structlog
+from pydantic import ValidationError
 
 from tidewell.accounts import audit
 from tidewell.accounts.audit import Action, Author
@@ -198,7 +199,10 @@ def _reads_otherwise(old: dict[str, Any], settings: JobSettings) -> bool:
     """Whether an update changes what is read or how rows are matched (contract §4, Update)."""
     if settings.job_type == SCHEDULED_QUERY:
         return False  # it has no watermark: each run reads all that it asks for
-    before = CachingParams.model_validate(old["params"])
+    try:
+        before = CachingParams.model_validate(old["params"])
+    except ValidationError:
+        return True  # an older version took what this one cannot read
     after = CachingParams.model_validate(settings.params)
     return (
         old["connection_id"] != settings.connection_id
