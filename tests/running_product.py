@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -41,10 +42,9 @@ def wait_until_ready(base_url: str, log: Path) -> None:
     raise AssertionError(f"Tidewell does not start:\n{log.read_text()}")
 
 
-@pytest.fixture(scope="session")
-def product(server: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
-    """`tidewell serve` over a fresh state database."""
-    folder = tmp_path_factory.mktemp("product")
+@contextmanager
+def running_product(server: EmbeddedServer, folder: Path, **more: str) -> Iterator[Product]:
+    """`tidewell serve` over a fresh state database; `more` are further settings."""
     files = folder / "files"
     files.mkdir()
     name = f"state_{uuid4().hex}"
@@ -56,13 +56,20 @@ def product(server: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) ->
         "TIDEWELL_FILES_ROOT": str(files),
         "TIDEWELL_EGRESS_ALLOW": "127.0.0.0/8",
         "TIDEWELL_RUN_CONCURRENCY": "2",
-    }
+    } | more
     port = free_port()
     log = folder / "serve.log"
     with process("serve", "--port", str(port), settings=settings, log=log):
         base_url = f"http://127.0.0.1:{port}"
         wait_until_ready(base_url, log)
         yield Product(base_url, settings, files, log)
+
+
+@pytest.fixture(scope="session")
+def product(server: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
+    """A running node for all tests."""
+    with running_product(server, tmp_path_factory.mktemp("product")) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

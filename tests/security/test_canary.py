@@ -3,6 +3,7 @@ that work and runs that fail; the mark is nowhere but sealed."""
 
 import json
 import subprocess
+from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
 
@@ -15,8 +16,8 @@ from tests.acceptance.conftest import caching, connect
 from tests.conftest import CacheDatabase
 from tests.odata_server import ODataServer
 from tests.openapi_document import DOCUMENT, operations
-from tests.product import Customer, ok, run_now, wait_for_end
-from tests.running_product import Product
+from tests.product import Customer, Vendor, make_vendor, ok, run_now, wait_for_end
+from tests.running_product import Product, running_product
 from tidewell.api.answers.base import ACCOUNT, CONNECTION, JOB, RUN
 from tidewell.state.embedded import EmbeddedServer, binaries
 
@@ -28,6 +29,20 @@ DESTROY = {"deleteAccount", "deleteConnection", "deleteJob"}
 
 def quoted(secret: str) -> str:
     return "'" + secret.replace("'", "''") + "'"
+
+
+@pytest.fixture(scope="module")
+def product(server: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
+    """A node of its own, which logs all that there is to log."""
+    folder = tmp_path_factory.mktemp("talkative")
+    with running_product(server, folder, TIDEWELL_LOG="debug") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def vendor(product: Product, tmp_path_factory: pytest.TempPathFactory) -> Vendor:
+    """A vendor of that node."""
+    return make_vendor(tmp_path_factory.mktemp("vendor"), product.settings)
 
 
 @pytest.fixture
@@ -83,7 +98,9 @@ def test_a_secret_stands_nowhere_in_the_open(
     tries_every_call(call, customer, closed, jobs[1])
     tries_what_is_wrong(call, marked_cache, login)
 
-    said += [product.log.read_text(), httpx.get(f"{product.base_url}/metrics").text]
+    log = product.log.read_text()
+    assert '"level": "debug"' in log
+    said += [log, httpx.get(f"{product.base_url}/metrics").text]
     dump = subprocess.run(
         [binaries() / "pg_dump", product.settings["TIDEWELL_DATABASE_URL"]],
         capture_output=True,
