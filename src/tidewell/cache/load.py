@@ -9,11 +9,14 @@ from psycopg import sql
 from tidewell.cache import shape
 from tidewell.cache.address import Connection
 from tidewell.cache.alter import Alteration, TableStatements, Trace
-from tidewell.cache.merge import Counts, Merge, make_keys_unique
+from tidewell.cache.difference import Difference
+from tidewell.cache.merge import ALL, Counts, Merge, make_keys_unique
 from tidewell.cache.plan import Fence, LoadPlan, Place, Receipt
 from tidewell.cache.shape import LoadedColumn
-from tidewell.cache.wire import CopyStream
-from tidewell.errors import CacheError
+from tidewell.cache.spool import Spool
+from tidewell.cache.types import Held
+from tidewell.cache.wire import CopyStream, Fitting
+from tidewell.errors import CacheConflict, CacheError
 from tidewell.state.statements import statements
 
 _SQL = statements("tidewell.cache", "table.sql")
@@ -47,13 +50,11 @@ class Load:
         self._progress = progress
         self.columns = shape.loaded_columns(plan.columns)
         self._utf8 = connection.info.parameter_status("server_encoding") == "UTF8"
+        self._fitting = Fitting(plan.columns, plan.key, truncate_strings=plan.truncate_strings)
         self._stream = CopyStream(
-            plan.columns,
-            [column.name for column in self._listed],
-            plan.key,
-            truncate_strings=plan.truncate_strings,
-            utf8=self._utf8,
+            self._fitting, [column.name for column in self._listed], utf8=self._utf8
         )
+        self._digest = self._stream.digest
         self.made_schema = False
         self._key = [self.columns[name].name for name in plan.key]
         self._time_column = (
@@ -73,7 +74,7 @@ class Load:
             counts = self._first(batches)
         else:
             counts = self._refresh(batches, keys)
-        sent = self._stream.counts
+        sent = self._fitting.counts
         if sent.strings_cut:
             self._notes.append(f"{sent.strings_cut} strings were cut to their column's length.")
         if sent.nul_bytes_replaced:
@@ -90,23 +91,24 @@ class Load:
             deleted=counts.deleted,
             strings_cut=sent.strings_cut,
             nul_bytes_replaced=sent.nul_bytes_replaced,
-            bytes_copied=sent.bytes,
-            digest=self._stream.digest.read.text,
+            bytes_copied=self._stream.bytes,
+            digest=self._digest.read.text,
             schema_changes=tuple(self._changes),
             notes=(*self._changes, *self._notes),
         )
 
     def _first(self, batches: Batches) -> Counts:
         """Nothing stands yet: straight into the new table, which nobody sees before the commit."""
+        fitted = self._fitting.fitted(batches)
         self._make_schema()
         self._statements.execute(
             "make_table", definitions=shape.definitions(self._listed, staged=False)
         )
         if any(column.staged != column.declared for column in self._listed):
-            self._stage(batches)
+            self._stage(fitted)
             rows = self._merge({c.name: c.declared for c in self._listed}).into_empty()
         else:
-            rows = self._copy("copy_frozen", self._table, batches)
+            rows = self._copy("copy_frozen", self._table, fitted)
         if self._key:
             rows -= self._add_key()
         self._alteration.index(self._time_column)
@@ -116,13 +118,74 @@ class Load:
         return Counts(inserted=rows)
 
     def _refresh(self, batches: Batches, keys: Callable[[], Batches] | None) -> Counts:
-        self._stage(batches)
-        if self._key:
-            note = make_keys_unique(self._connection, self._staging, self._key, self._time_column)
-            if note:
-                self._notes.append(note)
+        standing = shape.look(self._connection, self._place)
+        keyed = bool(self._key) and frozenset(self._key) in standing.unique
+        if self._plan.mode == "full" and self._fits(standing) and keyed == bool(self._key):
+            counts = self._by_difference(batches, standing)
+        else:
+            counts = self._by_staging(batches, keys)
+        self._alteration.index(self._time_column)
+        self._after(counts)
+        return counts
+
+    def _fits(self, standing: shape.Standing) -> bool:
+        """Whether the cached table is as this load would make it, and all of it can be hashed."""
+        old_key, old_columns = self._last_load()
+        return (
+            old_key == list(self._plan.key)
+            and set(old_columns) <= {column.name for column in self._listed}
+            and all(
+                standing.columns.get(column.name) == column.declared == column.staged
+                for column in self._listed
+            )
+            and Difference.possible(self._held)
+        )
+
+    def _last_load(self) -> tuple[list[str], list[str]]:
+        """The key of the last load, and its cached columns."""
         held = self._connection.execute(_BOOKS["hold"], {"job_id": self._fence.job_id}).fetchone()
-        old_key, old_columns = (held[3] or [], held[4] or []) if held else ([], [])
+        return (held[3] or [], held[4] or []) if held else ([], [])
+
+    def _by_difference(self, batches: Batches, standing: shape.Standing) -> Counts:
+        """What is not the same is found out by hashes; only that is staged and compared."""
+        # While the source is read nobody has to wait for us.
+        self._connection.commit()
+        difference = Difference(
+            self._connection,
+            self._table,
+            self._held,
+            self._key,
+            estimated_rows=shape.estimated_rows(self._connection, self._place),
+            utf8=self._utf8,
+        )
+        self._digest = difference.digest
+        sent = self._fitting.counts
+        with Spool(self._fitting.schema) as spool:
+            changed = difference.read(
+                self._fitting.fitted(batches), spool, lambda: self._progress(sent.rows, 0)
+            )
+            self._confirmed = difference.unchanged_rows
+            if not difference.is_changed:
+                return Counts()
+            self._last_load()
+            if shape.look(self._connection, self._place) != standing:
+                raise CacheConflict(
+                    "The cached table was changed while the run read its source: run it again."
+                )
+            self._stage(changed)
+        merge = self._merge(
+            {column.name: column.declared for column in self._listed}, difference.of_changed()
+        )
+        if not self._key:
+            return merge.as_multiset()
+        self._make_keys_unique()
+        return merge.by_key(delete=True)
+
+    def _by_staging(self, batches: Batches, keys: Callable[[], Batches] | None) -> Counts:
+        """All that is read is staged, and compared with what stands."""
+        self._stage(self._fitting.fitted(batches))
+        self._make_keys_unique()
+        old_key, old_columns = self._last_load()
         standing, retyped = self._alteration.adapt()
         types = {column.name: standing.columns[column.name] for column in self._listed}
         dropped = [n for n in old_columns if n in standing.columns and n not in types]
@@ -132,25 +195,25 @@ class Load:
             )
         merge = self._merge(types | {name: standing.columns[name] for name in dropped})
         if self._plan.mode == "append":
-            counts = Counts(inserted=merge.into_empty())
-            self._after(counts)
-            return counts
+            return Counts(inserted=merge.into_empty())
         keyed = bool(self._key) and frozenset(self._key) in standing.unique
         if self._plan.mode == "incremental":
             if not keyed:
                 self._statements.execute("add_unique", key=shape.identifiers(self._key))
             counts = merge.by_key(delete=False)
-            if keys is not None:
-                counts += self._delete_gone(types, keys())
-        elif keyed and old_key == list(self._plan.key) and retyped.isdisjoint(self._key):
-            counts = merge.by_key(delete=True)
-        else:
-            self._alteration.drop_old_key(old_key)
-            counts = merge.as_multiset()
-            self._alteration.ensure_key()
-        self._alteration.index(self._time_column)
-        self._after(counts)
+            return counts + self._delete_gone(types, keys()) if keys is not None else counts
+        if keyed and old_key == list(self._plan.key) and retyped.isdisjoint(self._key):
+            return merge.by_key(delete=True)
+        self._alteration.drop_old_key(old_key)
+        counts = merge.as_multiset()
+        self._alteration.ensure_key()
         return counts
+
+    def _make_keys_unique(self) -> None:
+        if self._key:
+            note = make_keys_unique(self._connection, self._staging, self._key, self._time_column)
+            if note:
+                self._notes.append(note)
 
     def _delete_gone(self, types: dict[str, str], keys: Batches) -> Counts:
         """Compare keys only: what is cached and no longer in the source is deleted."""
@@ -163,14 +226,9 @@ class Load:
             keys=sql.Identifier(_KEYS),
             definitions=shape.definitions(columns, staged=True),
         )
-        stream = CopyStream(
-            parts,
-            [column.name for column in columns],
-            self._plan.key,
-            truncate_strings=self._plan.truncate_strings,
-            utf8=self._utf8,
-        )
-        self._send("copy", staging, columns, stream, keys)
+        fitting = Fitting(parts, self._plan.key, truncate_strings=self._plan.truncate_strings)
+        stream = CopyStream(fitting, [column.name for column in columns], utf8=self._utf8)
+        self._send("copy", staging, columns, stream, fitting.fitted(keys))
         self._statements.execute("analyze", table=staging)
         names = [column.name for column in columns]
         merge = Merge(
@@ -183,7 +241,7 @@ class Load:
         )
         deleted = merge.delete_gone()
         self._notes.append(
-            f"deleteDetection: the source has {stream.counts.rows} keys; {deleted} rows that it no "
+            f"deleteDetection: the source has {stream.rows} keys; {deleted} rows that it no "
             "longer has were deleted."
         )
         return Counts(deleted=deleted)
@@ -201,9 +259,15 @@ class Load:
     def _listed(self) -> list[LoadedColumn]:
         return list(self.columns.values())
 
-    def _merge(self, types: dict[str, str]) -> Merge:
+    @property
+    def _held(self) -> list[tuple[str, Held]]:
+        """The names of the cached columns, and how each is held."""
+        names = [column.name for column in self._listed]
+        return list(zip(names, self._fitting.held, strict=True))
+
+    def _merge(self, types: dict[str, str], within: sql.Composable = ALL) -> Merge:
         staged = [column.name for column in self._listed]
-        return Merge(self._connection, self._table, self._staging, types, staged, self._key)
+        return Merge(self._connection, self._table, self._staging, types, staged, self._key, within)
 
     def _make_schema(self) -> None:
         at = {"schema": self._place.schema}
@@ -226,9 +290,10 @@ class Load:
         self._statements.execute("analyze", table=self._staging)
 
     def _copy(self, statement: str, table: sql.Identifier, batches: Batches) -> int:
-        """COPY all batches; the server has to confirm exactly the rows that were read."""
-        self._confirmed = self._send(statement, table, self._listed, self._stream, batches)
-        return self._confirmed
+        """COPY all batches; the server has to confirm exactly the rows that were sent."""
+        rows = self._send(statement, table, self._listed, self._stream, batches)
+        self._confirmed += rows
+        return rows
 
     def _send(
         self,
@@ -242,17 +307,16 @@ class Load:
             table=table, columns=shape.identifiers([column.name for column in columns])
         )
         self._statements.tell(composed)
-        counts = stream.counts
         with self._connection.cursor() as cursor:
             with cursor.copy(composed) as copy:
                 for piece in stream.pieces(batches):
                     copy.write(piece)
                     if stream is self._stream:
-                        self._progress(counts.rows, counts.bytes)
+                        self._progress(self._fitting.counts.rows, stream.bytes)
             confirmed = cursor.rowcount
-        if confirmed != counts.rows:
+        if confirmed != stream.rows:
             raise CacheError(
-                f"The cache took {confirmed} of {counts.rows} rows; nothing was written."
+                f"The cache took {confirmed} of {stream.rows} rows; nothing was written."
             )
         self._prove(table, stream)
         return confirmed
@@ -262,7 +326,7 @@ class Load:
         stands = stream.digest.of_table(self._connection, table)
         if stands != stream.digest.read:
             raise CacheError(
-                f"What stands in the cache after {stream.counts.rows} rows were read is not what "
+                f"What stands in the cache after {stream.rows} rows were read is not what "
                 f"was read (digest {stands.text}, not {stream.digest.read.text}); nothing was "
                 "written. Run the job again, and have the server's memory and disks checked."
             )

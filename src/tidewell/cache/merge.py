@@ -12,6 +12,8 @@ from tidewell.state.statements import statements
 
 _SQL = statements("tidewell.cache", "merge.sql")
 _TABLE_SQL = statements("tidewell.cache", "table.sql")
+ALL = sql.SQL("true")
+"""The condition on cached rows that all of them meet."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,8 @@ class Merge:
     """The statements between one staging table and one cached table.
 
     `types` are the cached columns that a load writes, with their types there; those that are not
-    in `staged` were dropped by the source and become NULL.
+    in `staged` were dropped by the source and become NULL. `within` is a condition on the `cached`
+    rows that the staging table stands for: all of them, unless it holds a part.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class Merge:
         types: dict[str, str],
         staged: Sequence[str],
         key: Sequence[str],
+        within: sql.Composable = ALL,
     ) -> None:
         self._connection = connection
         self._types = types
@@ -59,6 +63,7 @@ class Merge:
             "values": sql.SQL(", ").join(self._value(name) for name in types),
             "cached_values": sql.SQL(", ").join(_cached(name) for name in types),
             "key": identifiers(self._key),
+            "within": within,
         }
 
     def by_key(self, *, delete: bool) -> Counts:

@@ -46,17 +46,19 @@ SELECT {values}
     ON CONFLICT ({key}) DO NOTHING;
 
 -- name: delete_gone
--- Rows whose key the source no longer has.
+-- Rows whose key the source no longer has; `within` is a condition on them.
 DELETE FROM {table} AS cached
- WHERE NOT EXISTS (SELECT FROM {staging} AS staged WHERE {same_key});
+ WHERE {within} AND NOT EXISTS (SELECT FROM {staging} AS staged WHERE {same_key});
 
 -- name: mark_cached
 -- Without a key, rows are compared as a multiset: the nth copy of a row pairs with the nth copy.
+-- `within` is a condition on the cached ones.
 CREATE TEMPORARY TABLE {marks} ON COMMIT DROP AS
 SELECT cached.ctid AS place, digest,
        row_number() OVER (PARTITION BY digest) AS nth
   FROM {table} AS cached,
-       LATERAL (SELECT sha256(convert_to(ROW({cached_values})::text, 'UTF8')) AS digest) AS digested;
+       LATERAL (SELECT sha256(convert_to(ROW({cached_values})::text, 'UTF8')) AS digest) AS digested
+ WHERE {within};
 
 -- name: mark_staged
 -- The same of what was read.

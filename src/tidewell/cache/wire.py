@@ -32,70 +32,42 @@ _REPLACEMENT = "\ufffd"
 
 @dataclass
 class Counts:
-    """What was sent, and what had to be changed to be sent."""
+    """What was read, and what had to be changed to be held."""
 
     rows: int = 0
-    bytes: int = 0
     strings_cut: int = 0
     nul_bytes_replaced: int = 0
 
 
-class CopyStream:
-    """Encodes the batches of one load into columns of these names in the staging table.
+class Fitting:
+    """Brings the batches of one load to the types that hold them, in slices of a bounded size.
 
-    `counts` tells how far it has come, `digest` what the rows were.
+    `counts` tells how far it has come and what had to be changed.
     """
 
     def __init__(
-        self,
-        columns: Sequence[CacheColumn],
-        names: Sequence[str],
-        key: Sequence[str],
-        *,
-        truncate_strings: bool,
-        utf8: bool = True,
+        self, columns: Sequence[CacheColumn], key: Sequence[str], *, truncate_strings: bool
     ) -> None:
         self._columns = [(column, held(column)) for column in columns]
         self._key = tuple(key)
         self._truncate = truncate_strings
         self.counts = Counts()
-        self.digest = Digest(
-            [(name, one) for name, (_, one) in zip(names, self._columns, strict=True)], utf8=utf8
-        )
-        fields = [
-            pa.field(str(position), one.arrow) for position, (_, one) in enumerate(self._columns)
-        ]
-        self._schema = pa.schema(fields)
-        self._encoder = pgpq.ArrowToPostgresBinaryEncoder.new_with_encoders(
-            self._schema,
-            {
-                field.name: _encoder(field, one)
-                for field, (_, one) in zip(fields, self._columns, strict=True)
-            },
+        self.held = [one for _, one in self._columns]
+        self.schema = pa.schema(
+            [pa.field(str(position), one.arrow) for position, one in enumerate(self.held)]
         )
 
-    def pieces(self, batches: Iterable[pa.RecordBatch]) -> Iterator[bytes]:
-        """The stream of all batches, piece by piece. Raises ValueDoesNotFit."""
-        yield bytes(self._encoder.write_header())
+    def fitted(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """The same rows, of at most ROWS_AT_ONCE a batch. Raises ValueDoesNotFit."""
         for batch in batches:
             for start in range(0, batch.num_rows, ROWS_AT_ONCE):
-                yield self._encoded(batch.slice(start, ROWS_AT_ONCE))
-        # The encoder holds small batches back until here.
-        last = bytes(self._encoder.finish())
-        self.counts.bytes += len(last)
-        yield last
-
-    def _encoded(self, batch: pa.RecordBatch) -> bytes:
-        arrays = [
-            self._fit(batch.column(position), column, one, batch)
-            for position, (column, one) in enumerate(self._columns)
-        ]
-        fitted = pa.RecordBatch.from_arrays(arrays, schema=self._schema)
-        data: bytes = self._encoder.write_batch(fitted)
-        self.digest.see(fitted)
-        self.counts.rows += batch.num_rows
-        self.counts.bytes += len(data)
-        return data
+                part = batch.slice(start, ROWS_AT_ONCE)
+                arrays = [
+                    self._fit(part.column(position), column, one, part)
+                    for position, (column, one) in enumerate(self._columns)
+                ]
+                self.counts.rows += part.num_rows
+                yield pa.RecordBatch.from_arrays(arrays, schema=self.schema)
 
     def _fit(
         self, values: pa.Array, column: CacheColumn, one: Held, batch: pa.RecordBatch
@@ -192,6 +164,39 @@ class CopyStream:
             if column.name in self._key
         ]
         return f" (row with {', '.join(parts)})"
+
+
+class CopyStream:
+    """Encodes fitted batches into columns of these names in a staging table.
+
+    `rows` and `bytes` tell how far it has come, `digest` what the rows were.
+    """
+
+    def __init__(self, fitting: Fitting, names: Sequence[str], *, utf8: bool = True) -> None:
+        self.rows = 0
+        self.bytes = 0
+        self.digest = Digest(list(zip(names, fitting.held, strict=True)), utf8=utf8)
+        self._encoder = pgpq.ArrowToPostgresBinaryEncoder.new_with_encoders(
+            fitting.schema,
+            {
+                field.name: _encoder(field, one)
+                for field, one in zip(fitting.schema, fitting.held, strict=True)
+            },
+        )
+
+    def pieces(self, batches: Iterable[pa.RecordBatch]) -> Iterator[bytes]:
+        """The stream of all batches, piece by piece."""
+        yield bytes(self._encoder.write_header())
+        for batch in batches:
+            data: bytes = self._encoder.write_batch(batch)
+            self.digest.see(batch)
+            self.rows += batch.num_rows
+            self.bytes += len(data)
+            yield data
+        # The encoder holds small batches back until here.
+        last = bytes(self._encoder.finish())
+        self.bytes += len(last)
+        yield last
 
 
 def _encoder(field: pa.Field, one: Held) -> Any:

@@ -21,6 +21,7 @@ import orjson
 import pyarrow as pa
 
 from tidewell.errors import QueryFailed, QueryTimeout, Stopped, TidewellError
+from tidewell.lean import keep_pandas_out
 from tidewell.query import catalogue
 from tidewell.query.encoding import Encoder
 from tidewell.query.engine import Answer, Engine
@@ -201,6 +202,7 @@ def main() -> None:
     commands = os.dup(0)
     with open(os.devnull, "rb") as nothing:
         os.dup2(nothing.fileno(), 0)
+    keep_pandas_out()
     # Where memory runs out, a query goes before the service does.
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(_FIRST_TO_GO)

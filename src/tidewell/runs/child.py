@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from tidewell import tracing
 from tidewell.errors import SourceUnavailable, Stopped, TidewellError
+from tidewell.lean import keep_pandas_out
 from tidewell.runs.caching import CachingRun
 from tidewell.runs.log import RunLog
 from tidewell.runs.messages import CachingTask, Failed, Message, Task, encode, task_of
@@ -119,6 +120,7 @@ def main() -> None:
     commands = os.dup(0)
     with open(os.devnull, "rb") as nothing:
         os.dup2(nothing.fileno(), 0)
+    keep_pandas_out()
     tracing.set_up()
     with suppress(Stopped):
         Process(commands, answers).serve()
