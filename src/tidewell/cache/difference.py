@@ -156,7 +156,7 @@ class Difference:
         statement = sql.SQL(_SQL["sums"]).format(
             table=self._table,
             bucket=self._bucket(),
-            row=self._row.expression("cached", any_null=True),
+            row=self._row.expression("cached", unseen=True),
         )
         with self._connection.cursor(binary=True) as cursor:
             cursor.execute(_SQL["work_mem"])
@@ -174,5 +174,5 @@ class Difference:
     def _bucket(self) -> sql.Composed:
         by = self._key if self._key_positions else self._row
         return sql.SQL(_SQL["bucket"]).format(
-            hash=by.expression("cached", any_null=True), mask=sql.Literal(self._mask)
+            hash=by.expression("cached", unseen=True), mask=sql.Literal(self._mask)
         )

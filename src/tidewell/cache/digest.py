@@ -58,7 +58,7 @@ class Digest:
         """What stands in a table, as the server sees it."""
         statement = sql.SQL(_SQL["digest"]).format(
             table=table,
-            row=self.row_hash.expression("staged", any_null=False),
+            row=self.row_hash.expression("staged", unseen=False),
             rest=sql.SQL("").join(sql.SQL(", ") + part for _, part in self.row_hash.unhashed),
         )
         found = connection.execute(statement).fetchone() or (0, 0)

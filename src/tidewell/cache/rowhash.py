@@ -56,6 +56,12 @@ _KINDS = {
     "numeric": "hash_numeric",
     "jsonb": "count_jsonb",
 }
+_RARE = {
+    "hash_text": "hash_short_text",
+    "hash_timestamp": "hash_near_moment",
+    "hash_timestamptz": "hash_near_moment",
+}
+"""Shorter expressions for columns that hold nothing rare: no long text, no far moment."""
 
 
 class RowHash:
@@ -79,8 +85,9 @@ class RowHash:
             if not kind.startswith("hash")
         ]
         """Positions of the columns that have no hash, and what the server counts of them."""
-        self.with_nulls: set[int] = set()
-        """Positions of the columns in which a NULL was seen."""
+        # Positions of the columns in which a NULL was seen, or what needs a longer expression.
+        self._with_nulls: set[int] = set()
+        self._with_rare: set[int] = set()
 
     def of(self, batch: pa.RecordBatch) -> Hashes:
         """The hash of each row; the batch's columns are held as was said."""
@@ -91,25 +98,28 @@ class RowHash:
             hashes = _hashes(kind, values, seed, self._longest)
             if values.null_count:
                 hashes[_nulls(values)] = seed
-                self.with_nulls.add(position)
+                self._with_nulls.add(position)
+            if kind in _RARE and position not in self._with_rare and _is_rare(kind, values):
+                self._with_rare.add(position)
             row ^= hashes
         return row
 
-    def expression(self, row: str, *, any_null: bool) -> sql.Composable:
-        """The same as SQL over a row; `any_null`: columns may hold NULL that was not seen.
+    def expression(self, row: str, *, unseen: bool) -> sql.Composable:
+        """The same as SQL over a row; `unseen`: of other rows than those that were seen.
 
-        Else, where no NULL was seen, one that stands there makes its row's hash NULL.
+        Else a NULL where none was seen makes its row's hash NULL, and a long text or a far moment
+        where none was seen makes it another.
         """
         parts = [
-            self._part(position, _value(row, name), kind, any_null=any_null)
+            self._part(position, _value(row, name), kind, unseen=unseen)
             for position, name, kind in self._hashed
         ]
         return sql.SQL(" # ").join(parts) if parts else sql.SQL("0::int8")
 
-    def _part(
-        self, position: int, value: sql.Composed, kind: str, *, any_null: bool
-    ) -> sql.Composed:
+    def _part(self, position: int, value: sql.Composed, kind: str, *, unseen: bool) -> sql.Composed:
         seed = position + 1
+        if kind in _RARE and not unseen and position not in self._with_rare and self._longest > 0:
+            kind = _RARE[kind]
         fragment = sql.SQL(_SQL[kind]).format(
             value=value,
             seed=sql.Literal(seed),
@@ -118,7 +128,7 @@ class RowHash:
             when_true=sql.Literal(_boolean(True, seed)),
             when_false=sql.Literal(_boolean(False, seed)),
         )
-        if not any_null and position not in self.with_nulls:
+        if not unseen and position not in self._with_nulls:
             return fragment
         return sql.SQL("coalesce({}, {})").format(fragment, sql.Literal(seed))
 
@@ -177,9 +187,22 @@ def _hashes(kind: str, values: pa.Array, seed: int, longest_text: int) -> Hashes
             return _hash_texts(values, seed, longest_text)
 
 
+def _is_rare(kind: str, values: pa.Array) -> bool:
+    if kind == "hash_text":
+        longest: int | None = pc.max(pc.binary_length(values)).as_py()
+        return longest is not None and longest > LONGEST_HASHED
+    return bool(_far(_numbers(values, "i8", "i8")).any())
+
+
+def _far(micros: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    found: npt.NDArray[np.bool_] = micros <= _EXACT_SECONDS[0]
+    found |= micros >= _EXACT_SECONDS[1]
+    return found
+
+
 def _hash_moments(micros: npt.NDArray[np.int64], seed: int) -> Hashes:
     hashes = _hash_seconds(micros, seed)
-    far = (micros <= _EXACT_SECONDS[0]) | (micros >= _EXACT_SECONDS[1])
+    far = _far(micros)
     if far.any():
         hashes[far] ^= hash_int64(micros[far] - _MICROSECONDS_TO_2000, seed)
     return hashes

@@ -51,6 +51,10 @@ CASE WHEN {value} > '1800-01-01 00:00+00' AND {value} < '2200-01-01 00:00+00'
           # timestamp_hash_extended({value} AT TIME ZONE 'UTC', {seed})
 END
 
+-- name: hash_near_moment
+-- Either of them where nothing is as far.
+hashfloat8extended(date_part('epoch', {value}), {seed})
+
 -- name: hash_interval
 -- As one number of microseconds, with months of 30 days; and its seconds as a float8.
 (interval_hash_extended({value}, {seed}) # hashfloat8extended(date_part('epoch', {value}), {seed}))
@@ -69,6 +73,10 @@ uuid_hash_extended({value}, {seed})
 CASE WHEN octet_length({value}) <= {longest} THEN hashtextextended({value} COLLATE "C", {seed})
      ELSE hashtextextended(encode(sha256(convert_to({value}, 'UTF8')), 'hex') COLLATE "C", {seed})
 END
+
+-- name: hash_short_text
+-- Where no text is longer.
+hashtextextended({value} COLLATE "C", {seed})
 
 -- name: hash_bytea
 -- SHA-256 of the bytes.
