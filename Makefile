@@ -23,7 +23,7 @@ test: install-dev ## lint, types, import rules and all tests, as CI does
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 fmt: install-dev ## format the code and mend what can be mended by itself
 	$(BIN)/ruff check --fix

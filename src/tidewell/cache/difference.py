@@ -27,8 +27,8 @@ from tidewell.cache.types import Held
 from tidewell.state.statements import statements
 
 _SQL = statements("tidewell.cache", "difference.sql")
-_ROWS_OF_A_BUCKET = 8
-_FEWEST, _MOST = 10, 18
+_ROWS_OF_A_BUCKET = 16
+_FEWEST, _MOST = 10, 17
 """Powers of two: the buckets of a small and of a large table."""
 _STALE = 10
 """The cached table is looked at again where reading took so many times as long as the look."""
