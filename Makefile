@@ -46,6 +46,10 @@ bench-api: install-dev ## measure the API's calls with 10,000 jobs, and with 1,0
 bench-query: install-dev ## measure TPC-H in queries beside bare PostgreSQL and bare DuckDB
 	$(BIN)/python -m benchmarks.query
 
+.PHONY: bench-sources
+bench-sources: install-dev ## measure each driver beside the plain way to read the same rows
+	$(BIN)/python -m benchmarks.sources
+
 fuzz: install-dev ## make 20,000 calls that the OpenAPI document allows or forbids
 	FUZZ_CASES=20000 FUZZ_SEED=$${FUZZ_SEED:-$$(date +%s)} $(BIN)/pytest -s tests/conformance/job_api/test_fuzz.py
 

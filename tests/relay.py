@@ -1,4 +1,4 @@
-"""A TCP relay: an address through which a server is reached until the test cuts it off."""
+"""A TCP relay: an address through which a server is reached until the test holds or cuts it."""
 
 import socket
 import threading
@@ -18,10 +18,17 @@ class Relay:
         self.port = int(self._listener.getsockname()[1])
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
+        self._held = threading.Event()
+        self._ended = threading.Event()
         threading.Thread(target=self._accept, daemon=True).start()
+
+    def hold(self) -> None:
+        """Pass on nothing more; the connections stand."""
+        self._held.set()
 
     def cut(self) -> None:
         """Refuse every connection from now on, and end those that stand."""
+        self._ended.set()
         with suppress(OSError):  # wakes the thread that accepts
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -50,6 +57,8 @@ class Relay:
     def _pass_on(self, source: socket.socket, sink: socket.socket) -> None:
         with suppress(OSError):
             while piece := source.recv(_PIECE):
+                if self._held.is_set():
+                    self._ended.wait()
                 sink.sendall(piece)
         with suppress(OSError):
             sink.shutdown(socket.SHUT_WR)

@@ -41,6 +41,12 @@ class Fields:
             found[self.nulls] = 0
         return found
 
+    def raw(self, width: int) -> Any:
+        """The first bytes of each value, one after another; anything for a NULL."""
+        kind = np.dtype((np.void, width))
+        view: Any = np.ndarray((len(self.data) - width + 1,), kind, self.data, strides=(1,))
+        return view[np.minimum(self.starts, len(view) - 1)]
+
     def array(self, values: Any, kind: pa.DataType) -> pa.Array:
         """An Arrow array of a type, of values that have its physical form already."""
         return pa.Array.from_buffers(
@@ -48,6 +54,28 @@ class Fields:
             len(values),
             [validity(self.nulls), pa.py_buffer(np.ascontiguousarray(values))],
         )
+
+
+@dataclass(frozen=True)
+class BlockFields(Fields):
+    """Values of a fixed width that stand, value under value, in a block of bytes: `block` has the
+    bytes of each row in a line, `column` says where in it the value begins."""
+
+    block: Any = None
+    column: int = 0
+
+    def gather(self, dtype: str, offset: int = 0) -> Any:
+        """The number at an offset inside each value; zero for a NULL."""
+        kind = np.dtype(dtype)
+        first = self.column + offset
+        found = self.block[:, first : first + kind.itemsize].view(kind)[:, 0].astype(dtype[1:])
+        if self.nulls is not None:
+            found[self.nulls] = 0
+        return found
+
+    def raw(self, width: int) -> Any:
+        """The first bytes of each value, one after another; anything for a NULL."""
+        return np.ascontiguousarray(self.block[:, self.column : self.column + width])
 
 
 def varying(fields: Fields, kind: pa.DataType) -> pa.Array:

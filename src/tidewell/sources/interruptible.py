@@ -2,10 +2,10 @@
 
 import threading
 from collections.abc import Callable
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import TypeVar
 
-from tidewell.errors import Stopped
+from tidewell.errors import SourceUnavailable, Stopped
 
 T = TypeVar("T")
 
@@ -26,8 +26,15 @@ class Interruptible:
         """Whether `interrupt` was called."""
         return self._interrupted.is_set()
 
-    def call(self, work: Callable[[], T], discard: Callable[[T], object] = lambda _: None) -> T:
-        """What the work returns or raises. Raises Stopped when it is interrupted before that."""
+    def call(
+        self,
+        work: Callable[[], T],
+        discard: Callable[[T], object] = lambda _: None,
+        *,
+        seconds: float | None = None,
+    ) -> T:
+        """What the work returns or raises. Raises Stopped when it is interrupted before that, and
+        SourceUnavailable when it takes longer than so many seconds."""
         self.check()
         answers: SimpleQueue[Callable[[], object]] = SimpleQueue()
         self._waiting = answers
@@ -48,7 +55,14 @@ class Interruptible:
         threading.Thread(target=run, daemon=True, name="source call").start()
         if self.interrupted:
             answers.put(_raising(Stopped()))
-        answers.get()()
+        try:
+            answer = answers.get(timeout=seconds)
+        except Empty:
+            raise SourceUnavailable(
+                f"The source does not answer within {seconds} s: try again, or set a longer "
+                "Timeout."
+            ) from None
+        answer()
         return found[0]
 
     def interrupt(self) -> None:

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import CacheDatabase, new_cache_database
+from tests.relay import relay
 from tidewell.egress import EgressRules
 from tidewell.errors import (
     SourceBroken,
@@ -344,6 +345,46 @@ def test_a_locked_table_is_waited_for_no_longer_than_timeout(
         other.execute("LOCK TABLE t")
         with pytest.raises(SourceUnavailable, match="stayed locked"):
             rows(source, "t")
+
+
+def test_a_server_that_falls_silent_is_given_up_after_timeout(
+    cache_database: CacheDatabase, database: psycopg.Connection[Any]
+) -> None:
+    database.execute("CREATE TABLE long AS SELECT repeat('x', 10000) FROM generate_series(1, 9000)")
+    values = cache_database.values
+    with relay(values["Server"], int(values["Port"])) as way:
+        changes = {"Server": "127.0.0.1", "Port": str(way.port), "Timeout": "1"}
+        with opened(cache_database, **changes) as source:
+            batches = iter(source.read(ReadRequest("public", "long")).batches)
+            next(batches)
+            way.hold()
+            with pytest.raises(SourceUnavailable, match="nothing for 1 s"):
+                list(batches)
+    with relay(values["Server"], int(values["Port"])) as way:
+        changes = {"Server": "127.0.0.1", "Port": str(way.port), "Timeout": "1"}
+        with opened(cache_database, **changes) as source:
+            source.schemas()
+            way.hold()
+            with pytest.raises(SourceUnavailable, match="does not answer within"):
+                source.tables("public")
+
+
+def test_rows_with_and_without_values_are_told_apart(
+    source: PostgreSQLSource, database: psycopg.Connection[Any]
+) -> None:
+    """Every pattern of NULLs in columns of fixed width, with a text of another length behind."""
+    database.execute(
+        "CREATE TABLE patterns AS SELECT i, "
+        "CASE WHEN i & 1 = 0 THEN i::smallint END AS a, "
+        "CASE WHEN i & 2 = 0 THEN i::bigint END AS b, "
+        "CASE WHEN i & 4 = 0 THEN md5(i::text)::uuid END AS c, "
+        "CASE WHEN i & 8 = 0 THEN repeat('t', i) END AS d, "
+        "CASE WHEN i & 16 = 0 THEN i % 3 = 0 END AS e, "
+        "CASE WHEN i & 32 = 0 THEN i / 7.0 END::numeric(12, 4) AS f FROM generate_series(0, 999) i"
+    )
+    expected = database.execute("SELECT * FROM patterns ORDER BY i").fetchall()
+    found = sorted(rows(source, "patterns"), key=lambda row: row["i"])
+    assert [tuple(row.values()) for row in found] == expected
 
 
 @pytest.mark.parametrize(

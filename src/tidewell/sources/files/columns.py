@@ -1,6 +1,7 @@
 """The columns of files: types that hold every value, and the selection that gives them."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, LiteralString
@@ -16,6 +17,7 @@ FILE = "__tidewell_file"
 """The column in which DuckDB tells the file of a row."""
 
 _SQL = statements("tidewell.sources.files", "relation.sql")
+_NUMBERED = re.compile(r"_\d+$")
 _WHOLE_NUMBERS = ("BIGINT", "INTEGER", "SMALLINT", "TINYINT", "UBIGINT", "HUGEINT")
 _QUESTIONS = dict.fromkeys(_WHOLE_NUMBERS, "leading_zero") | {"DOUBLE": "many_digits"}
 _NESTED = ("STRUCT", "MAP", "UNION", "JSON", "VARIANT")
@@ -53,6 +55,13 @@ def columns_of(
         for name, kind, *_ in duck.execute(statement, parameters).fetchall()
         if name != FILE
     ]
+    return columns_of_types(duck, described)
+
+
+def columns_of_types(
+    duck: duckdb.DuckDBPyConnection, described: Sequence[tuple[str, str]]
+) -> list[FileColumn]:
+    """The columns of these names and types of DuckDB's."""
     arrow = _arrow_types(duck, [kind for _, kind in described])
     return [_column(name, kind, arrow[kind]) for name, kind in described]
 
@@ -119,6 +128,14 @@ def side_by_side(columns: Sequence[FileColumn]) -> LiteralString:
         typed=sql.SQL(_SQL["excel"]),
         text=sql.SQL(_SQL["excel_as_text"]),
     )
+
+
+def names_are_keys(names: Iterable[str]) -> bool:
+    """Whether JSON can be read by these names: DuckDB calls keys that differ by their case only
+    `a` and `A_1`, and values that are no objects `json`."""
+    folded = [name.casefold() for name in names]
+    renamed = any(_NUMBERED.sub("", name) in folded for name in folded if _NUMBERED.search(name))
+    return bool(folded) and not renamed and folded != ["json"]
 
 
 def plain_schema(schema: pa.Schema) -> pa.Schema:

@@ -48,6 +48,12 @@ SELECT *
   FROM read_json($files, format = 'auto', union_by_name = true, sample_size = -1,
                  filename = '__tidewell_file', maximum_object_size = 67108864);
 
+-- name: json_known
+-- The same, with types that were found before.
+SELECT *
+  FROM read_json($files, format = 'auto', columns = $types, filename = '__tidewell_file',
+                 maximum_object_size = 67108864);
+
 -- name: parquet
 -- Parquet files, which know their own types.
 SELECT *

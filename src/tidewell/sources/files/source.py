@@ -17,6 +17,7 @@ from tidewell.sources.files.columns import (
     FileColumn,
     as_literal,
     columns_of,
+    names_are_keys,
     plain,
     plain_schema,
     scanning,
@@ -224,6 +225,9 @@ class FilesSource(ScannableSource):
         parameters = self._parameters(table, self._copies(table))
         relation: LiteralString = _SQL[table.format.lower()]
         if table.format == "CSV":
+            parameters["types"] = {one.column.name: one.duck for one in columns}
+        if table.format == "JSON" and names_are_keys(one.column.name for one in columns):
+            relation = _SQL["json_known"]
             parameters["types"] = {one.column.name: one.duck for one in columns}
         if table.format == "Excel":
             relation = side_by_side(columns)

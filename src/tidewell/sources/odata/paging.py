@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import orjson
+import pyarrow as pa
 
 from tidewell.errors import SourceBroken
 from tidewell.sources.odata.client import AnswerTooLarge, Client
+from tidewell.sources.odata.columnar import ColumnarReader
 from tidewell.sources.odata.dialects import Dialect
 from tidewell.sources.odata.literals import after, can_be_followed
 from tidewell.sources.odata.metadata import EntitySet
@@ -29,10 +31,17 @@ class Wanted:
 
 
 class Page:
-    """One page: its rows as JSON objects."""
+    """One page: its rows as JSON objects, or as columns already, where they could be read so."""
 
-    def __init__(self, rows: list[dict[str, Any]], content: bytes, dialect: Dialect) -> None:
+    def __init__(
+        self,
+        rows: list[dict[str, Any]],
+        content: bytes,
+        dialect: Dialect,
+        columns: pa.RecordBatch | None = None,
+    ) -> None:
         self.rows = rows
+        self.columns = columns
         self._content = content
         self._dialect = dialect
 
@@ -78,9 +87,16 @@ class Pages:
     """
 
     def __init__(
-        self, client: Client, dialect: Dialect, cutter: Cutter, page_size: int, wanted: Wanted
+        self,
+        client: Client,
+        dialect: Dialect,
+        cutter: Cutter,
+        page_size: int,
+        wanted: Wanted,
+        columnar: ColumnarReader | None = None,
     ) -> None:
         self._client = client
+        self._columnar = columnar
         self._dialect = dialect
         self._cutter = cutter
         self._page_size = page_size
@@ -128,7 +144,7 @@ class Pages:
                     return
 
     def _ask(self, step: _Step) -> tuple[Page, _Step | None]:
-        page, link = self._page(step.url)
+        page, link = self._page(step.url, self._columnar)
         return page, _Step(link) if link else None
 
     def _ask_ours(self, step: _Step) -> tuple[Page, _Step | None]:
@@ -185,13 +201,22 @@ class Pages:
     def _url(self, options: Mapping[str, str]) -> str:
         return self._client.url(self._wanted.entity_set.path, options)
 
-    def _page(self, url: str) -> tuple[Page, str]:
+    def _page(self, url: str, columnar: ColumnarReader | None = None) -> tuple[Page, str]:
         content = self._client.get(url, self._dialect.headers)
+        found = columnar.read(content) if columnar else None
+        if found is not None:
+            return Page([], b"", self._dialect, found.rows), self._following(
+                url, found.context, found.link
+            )
         try:
             body = orjson.loads(content)
         except ValueError as error:
             raise SourceBroken("The service's answer is not JSON.") from error
         envelope = self._dialect.open(body)
-        link = envelope.link
-        following = self._client.next_url(url, envelope.context, link) if link else ""
+        if columnar and all(isinstance(row, dict) for row in envelope.rows):
+            columnar.learn(envelope.rows)
+        following = self._following(url, envelope.context, envelope.link)
         return Page(envelope.rows, content, self._dialect), following
+
+    def _following(self, url: str, context: str, link: str) -> str:
+        return self._client.next_url(url, context, link) if link else ""

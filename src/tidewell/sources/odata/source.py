@@ -11,6 +11,7 @@ from tidewell.errors import SourceBroken, SourceNotFound, Stopped
 from tidewell.sources.asked import columns_asked_for
 from tidewell.sources.near import near_names
 from tidewell.sources.odata.client import Client, positive
+from tidewell.sources.odata.columnar import ColumnarReader
 from tidewell.sources.odata.dialects import (
     METADATA_HEADERS,
     Dialect,
@@ -99,6 +100,7 @@ class ODataSource(Source):
                 order=request.order,
                 limit=request.limit if limited else None,
             ),
+            ColumnarReader(wanted) if self._dialect.version == "V4" else None,
         )
         schema = pa.schema([pa.field(one.name, arrow_type(one)) for one in wanted])
         batches = pa.RecordBatchReader.from_batches(schema, self._batches(pages, wanted, schema))
@@ -150,16 +152,27 @@ class ODataSource(Source):
     ) -> Iterator[pa.RecordBatch]:
         exact = [one.name for one in wanted if needs_digits(one)]
         for page in pages:
+            if page.columns is not None:
+                yield from self._cut(page.columns)
+                continue
             rows = _rows(page, exact)
             for start in range(0, len(rows), ROWS_AT_ONCE):
-                if self._cancelled:
-                    raise Stopped
+                self._check()
                 part = rows[start : start + ROWS_AT_ONCE]
                 arrays = [
                     to_array(one, values)
                     for one, values in zip(wanted, _by_column(part, wanted), strict=True)
                 ]
                 yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+    def _cut(self, rows: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+        for start in range(0, rows.num_rows, ROWS_AT_ONCE):
+            self._check()
+            yield rows.slice(start, ROWS_AT_ONCE)
+
+    def _check(self) -> None:
+        if self._cancelled:
+            raise Stopped
 
 
 def _rows(page: Page, exact: Sequence[str]) -> list[dict[str, Any]]:

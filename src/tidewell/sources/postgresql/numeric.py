@@ -20,6 +20,9 @@ _SPECIAL = 0xC000
 """NaN is 0xC000, infinity 0xD000, -infinity 0xF000."""
 _SAFE_DIGITS = 18
 """Decimal digits that 64 bits hold for certain."""
+_FEW_GROUPS = 4
+"""Groups of digits that 64 bits hold for certain."""
+_POWERS: Any = np.array([10**n for n in range(_SAFE_DIGITS + 1)], np.int64)
 
 
 def decimal(precision: int, scale: int) -> Decoder:
@@ -39,6 +42,8 @@ def decimal(precision: int, scale: int) -> Decoder:
                 f"The column {fields.name} holds NaN or infinity, which no exact number of another "
                 "system has: leave the column out, or read a view that replaces it (NULLIF)."
             )
+        if count.size and count.max() <= _FEW_GROUPS and precision <= _SAFE_DIGITS:
+            return _few(fields, count, weight, sign == _NEGATIVE, kind)
         groups = [
             _group(fields, count, weight, position)
             for position in range(groups_before - 1, -groups_after - 1, -1)
@@ -46,7 +51,34 @@ def decimal(precision: int, scale: int) -> Decoder:
         negative = sign == _NEGATIVE
         return _joined(fields, groups, negative, surplus, kind)
 
-    return decode
+    return Decoder(decode)
+
+
+def _few(fields: Fields, count: Any, weight: Any, negative: Any, kind: pa.DataType) -> pa.Array:
+    """Values of few groups: all that there are, then as many zeros as are missing or too many."""
+    view: Any = np.ndarray((len(fields.data) - 1,), dtype=">i2", buffer=fields.data, strides=(1,))
+    value = np.zeros(len(count), np.int64)
+    most = int(count.max())
+    least = int(count.min())
+    for index in range(most):
+        found = view[np.minimum(fields.starts + (8 + 2 * index), len(view) - 1)].astype(np.int64)
+        if index < least:
+            value = value * 10_000 + found
+        else:
+            value = np.where(index < count, value * 10_000 + found, value)
+    zeros = 4 * (weight + 1 - count) + kind.scale
+    value *= _POWERS[np.clip(zeros, 0, _SAFE_DIGITS)]
+    if zeros.min() < 0:
+        value //= _POWERS[np.clip(-zeros, 0, _SAFE_DIGITS)]
+    np.negative(value, out=value, where=negative)
+    return _of_64_bits(fields, value, kind)
+
+
+def _of_64_bits(fields: Fields, value: Any, kind: pa.DataType) -> pa.Array:
+    words = np.empty((len(value), 2), np.int64)
+    words[:, 0] = value
+    words[:, 1] = value >> 63
+    return fields.array(words, kind)
 
 
 def _group(fields: Fields, count: Any, weight: Any, position: int) -> Any:
@@ -75,10 +107,7 @@ def _joined(
         low, high = parts[-1] // 10**surplus, parts[-2] if len(parts) > 1 else None
         value = low if high is None else high * 10 ** (16 - surplus) + low
         np.negative(value, out=value, where=negative)
-        words = np.empty((len(value), 2), np.int64)
-        words[:, 0] = value
-        words[:, 1] = value >> 63
-        return fields.array(words, kind)
+        return _of_64_bits(fields, value, kind)
     # At most three parts of 16 digits: 57 digits, of the 76 that Arrow has.
     base = pa.scalar(10**16, pa.decimal256(17, 0))
     terms = []

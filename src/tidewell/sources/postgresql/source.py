@@ -11,11 +11,11 @@ from psycopg import sql
 
 from tidewell.errors import SourceNotFound, SourceRefused, Stopped
 from tidewell.sources.asked import columns_asked_for
-from tidewell.sources.fields import Buffer
 from tidewell.sources.forward import moves_forward
 from tidewell.sources.interruptible import Interruptible
 from tidewell.sources.near import near_names
-from tidewell.sources.postgresql.copy import SIGNATURE, CopyDecoder
+from tidewell.sources.postgresql.copy import CopyDecoder
+from tidewell.sources.postgresql.copying import copied_rows
 from tidewell.sources.postgresql.session import Connection, connect, end, in_words
 from tidewell.sources.postgresql.types import Travel, travel
 from tidewell.sources.postgresql.writing import write_batches
@@ -30,10 +30,6 @@ from tidewell.sources.protocol import (
 from tidewell.sources.server import ServerAddress
 from tidewell.state.statements import statements
 
-ROWS_AT_ONCE = 8192
-BYTES_AT_ONCE = 16 << 20
-_HEADER = len(SIGNATURE) + 8
-_TRAILER = b"\xff\xff"
 _SQL = statements("tidewell.sources.postgresql", "catalogue.sql")
 
 
@@ -85,12 +81,12 @@ class PostgreSQLSource(WritableSource):
         """Read over binary COPY; every part of a request is pushed down."""
         known = {one.column.name: one for one in self._known(request.schema, request.table)}
         wanted = [known[name] for name in columns_asked_for(request, known)]
-        statement = self._statement(request, known, wanted)
-        self._environment.trace(2, statement.as_string())
         decoder = CopyDecoder(
             pa.schema([pa.field(one.column.name, one.travel.type) for one in wanted]),
             [one.travel.decode for one in wanted],
         )
+        statement = self._statement(request, known, [wanted[n] for n in decoder.order])
+        self._environment.trace(2, statement.as_string())
         connection = self._connection_of_the_moment()
         self._busy = True
         batches = self._batches(connection, statement, decoder)
@@ -165,27 +161,10 @@ class PostgreSQLSource(WritableSource):
     def _batches(
         self, connection: Connection, statement: sql.Composed, decoder: CopyDecoder
     ) -> Iterator[pa.RecordBatch]:
-        rows: list[Buffer] = []
-        size = 0
-        with self._errors(), connection.cursor().copy(statement) as copy:
-            skip = _HEADER
-            for piece in copy:
-                row = piece[skip:] if skip else piece
-                skip = 0
-                if len(row) == 2 and row == _TRAILER:
-                    continue
-                if not len(row):
-                    continue
-                rows.append(row)
-                size += len(row)
-                if len(rows) >= ROWS_AT_ONCE or size >= BYTES_AT_ONCE:
-                    yield decoder.batch(rows)
-                    # The server may have sent all that is left before it heard of a cancel.
-                    self._waiting.check()
-                    rows.clear()
-                    size = 0
-            if rows:
-                yield decoder.batch(rows)
+        with self._errors():
+            for rows in copied_rows(connection, statement, self._address):
+                yield decoder.batch(rows.pieces, rows.lengths)
+                self._waiting.check()
         if connection is self._main:
             self._busy = False
 
@@ -211,7 +190,8 @@ class PostgreSQLSource(WritableSource):
         connection = self._catalogue()
         with self._errors():
             return self._waiting.call(
-                lambda: connection.execute(_SQL[name], parameters or None).fetchall()
+                lambda: connection.execute(_SQL[name], parameters or None).fetchall(),
+                seconds=self._address.timeout + 1,
             )
 
     def _catalogue(self) -> Connection:
