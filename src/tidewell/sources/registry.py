@@ -55,7 +55,7 @@ def use_manifests(folder: Path | None) -> None:
 @cache
 def _known() -> dict[str, _Known]:
     known = {
-        point.name.lower(): _Known(
+        _folded(point.name): _Known(
             point.name,
             lambda p=point: _missing(p),  # type: ignore[misc]
             f"{_distribution_name(point)}{_extras(point)}",
@@ -68,8 +68,12 @@ def _known() -> dict[str, _Known]:
         known.setdefault(free, _connector(free, load))
     if _operator.manifests is not None:
         for name, load_file in installed.files(_operator.manifests):
-            known.setdefault(name.lower(), _connector(name, load_file))
+            known.setdefault(_folded(name), _connector(name, load_file))
     return known
+
+
+def _folded(name: str) -> str:
+    return name.lower().replace(" ", "")
 
 
 def _connector(name: str, load: Callable[[str], Driver]) -> _Known:
@@ -90,13 +94,13 @@ def names() -> list[str]:
 
 @cache
 def driver(name: str) -> Driver:
-    """The driver of a name, without regard to case.
+    """The driver of a name, without regard to case and blanks: `SQLServer` is `SQL Server`.
 
     Raises:
         InvalidRequest: no such driver is installed, or what it needs is missing; the message has
             the one `pip install` that brings it.
     """
-    found = _known().get(name.lower())
+    found = _known().get(_folded(name))
     if found is None:
         near = difflib.get_close_matches(name, names(), n=1, cutoff=0.5)
         hint = f"did you mean {near[0]}? " if near else ""

@@ -1,5 +1,6 @@
 """The PostgreSQL driver: every value arrives as it is, and nothing is read that need not be."""
 
+import select
 import threading
 import time
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from psycopg import sql
 
 from tests.conftest import CacheDatabase, new_cache_database
 from tests.relay import relay
@@ -26,8 +28,11 @@ from tidewell.errors import (
     Stopped,
 )
 from tidewell.sources.postgresql import DRIVER
+from tidewell.sources.postgresql.copy import CopyDecoder, plain, text
+from tidewell.sources.postgresql.copying import copied_rows, from_libpq
 from tidewell.sources.postgresql.source import PostgreSQLSource
 from tidewell.sources.protocol import Comparison, Environment, ReadRequest, WritableSource
+from tidewell.sources.server import ServerAddress
 
 ALLOWED = Environment(egress=EgressRules.parse("127.0.0.0/8"))
 
@@ -367,6 +372,40 @@ def test_a_server_that_falls_silent_is_given_up_after_timeout(
             way.hold()
             with pytest.raises(SourceUnavailable, match="does not answer within"):
                 source.tables("public")
+
+
+@pytest.mark.parametrize("count", [0, 1, 127, 128, 129, 8192, 8193, 20_000])
+def test_rows_that_come_over_libpq_are_those_of_the_socket(
+    cache_database: CacheDatabase, count: int
+) -> None:
+    """Over TLS the bytes are libpq's alone; both ways have to find the same rows in them."""
+    address = ServerAddress.of({"Timeout": "5"} | cache_database.values)
+    statement = sql.SQL(
+        "COPY (SELECT i, repeat('x', i % 300) FROM generate_series(1, {}) i) "
+        "TO STDOUT (FORMAT binary)"
+    ).format(sql.Literal(count))
+    decoder = CopyDecoder(
+        pa.schema([("i", pa.int32()), ("x", pa.string())]), [plain(">i4", pa.int32()), text]
+    )
+    with psycopg.connect(cache_database.url) as one, psycopg.connect(cache_database.url) as other:
+        found = [decoder.batch(*rows) for rows in copied_rows(one, statement, address)]
+        raw = other.pgconn
+        raw.send_query(statement.as_bytes(other))
+
+        def wait() -> None:
+            select.select([raw.socket], [], [])
+            raw.consume_input()
+
+        while raw.is_busy():
+            wait()
+        raw.get_result()
+        same = [decoder.batch(*rows) for rows in from_libpq(raw, wait)]
+        while raw.get_result() is not None:
+            pass
+        one.pgconn.finish()
+    expected = [{"i": n, "x": "x" * (n % 300)} for n in range(1, count + 1)]
+    assert [row for batch in found for row in batch.to_pylist()] == expected
+    assert [row for batch in same for row in batch.to_pylist()] == expected
 
 
 def test_rows_with_and_without_values_are_told_apart(

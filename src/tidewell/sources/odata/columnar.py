@@ -2,8 +2,9 @@
 
 Arrow's own JSON reader takes a whole page as one row whose `value` is a list of structs, so that no
 value is ever a Python object. It knows less than a service may do: a number where a string is due,
-a property that is left out, complex values. Such a page, and the first one, from which is learned
-how the service writes 64-bit numbers and decimals, is left to the way over Python objects.
+a property that is left out, complex values. Such a page is left to the way over Python objects;
+from the first one is learned whether the service writes 64-bit numbers as numbers, although strings
+were asked for.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -26,45 +27,43 @@ _LEARNED = {"Edm.Int64", "Edm.Decimal"}
 
 @dataclass(frozen=True)
 class ColumnarPage:
-    """A page's rows, and what leads to the next one."""
+    """A page's rows as the service wrote them, and what leads to the next one."""
 
-    rows: pa.RecordBatch
+    rows: pa.StructArray
+    content: bytes
     link: str
     context: str
 
 
 class ColumnarReader:
-    """Reads the pages of one reading, after `learn` has seen rows of its first one."""
+    """Reads the pages of one reading: `read` as they come, `columns` in another thread."""
 
     def __init__(self, wanted: Sequence[Property]) -> None:
         self._wanted = list(wanted)
         self._schema = pa.schema([pa.field(one.name, arrow_type(one)) for one in wanted])
         self._marks = [orjson.dumps(one.name) + b":" for one in wanted]
-        self._written: pa.Schema | None = None
         self._is_possible = all(one.type in _READ or one.type in _AS_IT_IS for one in wanted)
+        self._written = self._as_written(set())
+        self._has_learned = False
 
     def learn(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """See how the service writes what it may write in two ways."""
-        if not self._is_possible or self._written is not None or not rows:
+        """See how a service writes what it did not write as it was asked to."""
+        if self._has_learned or not rows:
             return
-        fields = []
+        self._has_learned = True
+        numbers = set()
         for one in self._wanted:
-            values = [v for row in rows if (v := row.get(one.name)) is not None]
-            if one.type in _LEARNED and not all(isinstance(v, str) for v in values):
-                if one.type == "Edm.Decimal" or not all(isinstance(v, int) for v in values):
+            if one.type in _LEARNED:
+                found = {type(v) for row in rows if (v := row.get(one.name)) is not None}
+                if found == {int} and one.type == "Edm.Int64":
+                    numbers.add(one.name)
+                elif found - {str}:
                     self._is_possible = False
-                    return
-                fields.append(pa.field(one.name, pa.int64()))
-            else:
-                fields.append(pa.field(one.name, _physical(one)))
-        controls = [pa.field(name, pa.string()) for name in (*_LINKS, *_CONTEXTS)]
-        self._written = pa.schema(
-            [pa.field("value", pa.list_(pa.struct(fields))), *controls],
-        )
+        self._written = self._as_written(numbers)
 
     def read(self, content: bytes) -> ColumnarPage | None:
         """A page; None where it is not written as this way needs it."""
-        if self._written is None or not self._is_possible:
+        if not self._is_possible:
             return None
         try:
             if not content.isascii():
@@ -76,22 +75,33 @@ class ColumnarReader:
                     self._written, newlines_in_values=True, unexpected_field_behavior="ignore"
                 ),
             )
-            if table.num_rows != 1 or table.column("value").null_count:
-                return None
-            rows = table.column("value").chunk(0).flatten()
-            if rows.null_count:
-                return None
+        except (pa.ArrowException, ValueError):
+            return None
+        if table.num_rows != 1 or table.column("value").null_count:
+            return None
+        rows = table.column("value").chunk(0).flatten()
+        if rows.null_count:
+            return None
+        return ColumnarPage(rows, content, _control(table, _LINKS), _control(table, _CONTEXTS))
+
+    def columns(self, page: ColumnarPage) -> pa.RecordBatch | None:
+        """The rows of a page; None where a value is not what $metadata says."""
+        try:
             arrays = [
-                self._array(one, rows.field(position), content, self._marks[position])
+                self._array(one, page.rows.field(position), page.content, self._marks[position])
                 for position, one in enumerate(self._wanted)
             ]
         except (pa.ArrowException, ValueError):
             return None
-        return ColumnarPage(
-            pa.RecordBatch.from_arrays(arrays, schema=self._schema),
-            _control(table, _LINKS),
-            _control(table, _CONTEXTS),
-        )
+        return pa.RecordBatch.from_arrays(arrays, schema=self._schema)
+
+    def _as_written(self, numbers: set[str]) -> pa.Schema:
+        fields = [
+            pa.field(one.name, pa.int64() if one.name in numbers else _physical(one))
+            for one in self._wanted
+        ]
+        controls = [pa.field(name, pa.string()) for name in (*_LINKS, *_CONTEXTS)]
+        return pa.schema([pa.field("value", pa.list_(pa.struct(fields))), *controls])
 
     def _array(self, one: Property, values: pa.Array, content: bytes, mark: bytes) -> pa.Array:
         # What is missing looks like null: every row has to name the property.
@@ -139,7 +149,7 @@ def _time(kind: pa.DataType, texts: pa.Array) -> pa.Array:
 
 def _guid(kind: pa.DataType, texts: pa.Array) -> pa.Array:
     digits = pc.fill_null(pc.replace_substring(texts, "-", ""), "0" * 32)
-    if not pc.all(pc.equal(pc.binary_length(digits), 32)).as_py():
+    if not pc.all(pc.equal(pc.binary_length(digits), 32), min_count=0).as_py():
         raise ValueError("not 32 hexadecimal digits")
     data = bytes.fromhex(b"".join(digits.cast(pa.binary()).to_pylist()).decode("ascii"))
     raw = pa.Array.from_buffers(

@@ -1,9 +1,10 @@
 """The pages of an entity set, as the service cuts them or as we ask for them."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import orjson
@@ -31,19 +32,30 @@ class Wanted:
 
 
 class Page:
-    """One page: its rows as JSON objects, or as columns already, where they could be read so."""
+    """One page: its rows as JSON objects."""
 
     def __init__(
         self,
-        rows: list[dict[str, Any]],
         content: bytes,
         dialect: Dialect,
-        columns: pa.RecordBatch | None = None,
+        rows: list[dict[str, Any]] | None = None,
+        columnar: Callable[[], pa.RecordBatch | None] = lambda: None,
     ) -> None:
-        self.rows = rows
-        self.columns = columns
         self._content = content
         self._dialect = dialect
+        self._rows = rows
+        self._columnar = columnar
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """The rows."""
+        if self._rows is None:
+            self._rows = self._dialect.open(orjson.loads(self._content)).rows
+        return self._rows
+
+    def columns(self) -> pa.RecordBatch | None:
+        """The rows as columns already; None where they have to be taken one by one."""
+        return self._columnar()
 
     def digit_by_digit(self) -> list[dict[str, Any]]:
         """The rows once more, with fractions as they are written: a service that writes decimals
@@ -204,10 +216,9 @@ class Pages:
     def _page(self, url: str, columnar: ColumnarReader | None = None) -> tuple[Page, str]:
         content = self._client.get(url, self._dialect.headers)
         found = columnar.read(content) if columnar else None
-        if found is not None:
-            return Page([], b"", self._dialect, found.rows), self._following(
-                url, found.context, found.link
-            )
+        if columnar is not None and found is not None:
+            page = Page(content, self._dialect, columnar=partial(columnar.columns, found))
+            return page, self._following(url, found.context, found.link)
         try:
             body = orjson.loads(content)
         except ValueError as error:
@@ -216,7 +227,7 @@ class Pages:
         if columnar and all(isinstance(row, dict) for row in envelope.rows):
             columnar.learn(envelope.rows)
         following = self._following(url, envelope.context, envelope.link)
-        return Page(envelope.rows, content, self._dialect), following
+        return Page(content, self._dialect, envelope.rows), following
 
     def _following(self, url: str, context: str, link: str) -> str:
         return self._client.next_url(url, context, link) if link else ""

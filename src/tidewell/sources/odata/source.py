@@ -152,8 +152,9 @@ class ODataSource(Source):
     ) -> Iterator[pa.RecordBatch]:
         exact = [one.name for one in wanted if needs_digits(one)]
         for page in pages:
-            if page.columns is not None:
-                yield from self._cut(page.columns)
+            columns = page.columns()
+            if columns is not None:
+                yield from self._cut(columns)
                 continue
             rows = _rows(page, exact)
             for start in range(0, len(rows), ROWS_AT_ONCE):

@@ -52,16 +52,16 @@ class CopyDecoder:
         self._widths = [decoders[n].width or 0 for n in self._fixed]
         self._block = sum(self._widths) + 4 * len(self._widths)
 
-    def batch(self, pieces: Sequence[bytes], lengths: Sequence[int]) -> pa.RecordBatch:
-        """The batch of rows, each with its count of fields but without header and trailer."""
-        # Bytes more, so that every field may be looked at as a number of eight bytes, and every row
-        # as one that has a block.
-        data = b"".join((*pieces, bytes(self._block + 8)))
-        ends = np.cumsum(np.array(lengths, np.int64))
-        starts = ends - lengths + 2
+    def batch(self, rows: bytes, begins: Sequence[int]) -> pa.RecordBatch:
+        """The batch of the rows that begin at these places, each with its count of fields.
+
+        More bytes follow the rows than all columns of fixed width take, so that every row may be
+        looked at as one that has them.
+        """
+        starts = np.array(begins, np.int64) + 2
         arrays: dict[int, pa.Array] = {}
-        at = self._take_fixed(data, starts, arrays)
-        wire_lengths = _at_any_place(data, ">i4")
+        at = self._take_fixed(rows, starts, arrays)
+        wire_lengths = _at_any_place(rows, ">i4")
         for n in self._varying:
             length = wire_lengths[at].astype(np.int64)
             nulls = length < 0
@@ -69,7 +69,7 @@ class CopyDecoder:
             if some:
                 length[nulls] = 0
             at = at + 4
-            fields = Fields(self.schema.names[n], data, at, length, nulls if some else None)
+            fields = Fields(self.schema.names[n], rows, at, length, nulls if some else None)
             arrays[n] = self._decoders[n].decode(fields)
             at = at + length
         ordered = [arrays[n] for n in range(len(arrays))]

@@ -52,7 +52,6 @@ class PostgreSQLSource(WritableSource):
         self._main: Connection | None = None
         self._snapshot = ""
         self._open: list[Connection] = []
-        self._busy = False
 
     def test(self) -> None:
         """The server accepts the user, and there is something to read."""
@@ -87,9 +86,7 @@ class PostgreSQLSource(WritableSource):
         )
         statement = self._statement(request, known, [wanted[n] for n in decoder.order])
         self._environment.trace(2, statement.as_string())
-        connection = self._connection_of_the_moment()
-        self._busy = True
-        batches = self._batches(connection, statement, decoder)
+        batches = self._batches(self._connection_of_the_moment(), statement, decoder)
         reader = pa.RecordBatchReader.from_batches(decoder.schema, batches)
         return Reading(reader, ordered=True, limited=True)
 
@@ -161,12 +158,15 @@ class PostgreSQLSource(WritableSource):
     def _batches(
         self, connection: Connection, statement: sql.Composed, decoder: CopyDecoder
     ) -> Iterator[pa.RecordBatch]:
-        with self._errors():
-            for rows in copied_rows(connection, statement, self._address):
-                yield decoder.batch(rows.pieces, rows.lengths)
-                self._waiting.check()
-        if connection is self._main:
-            self._busy = False
+        try:
+            with self._errors():
+                for rows, begins in copied_rows(connection, statement, self._address):
+                    yield decoder.batch(rows, begins)
+                    self._waiting.check()
+        finally:
+            if connection in self._open:
+                self._open.remove(connection)
+            connection.close()
 
     def _known(self, schema: str, table: str) -> list[_Known]:
         rows = self._rows("columns", schema=schema, table=table)
@@ -196,8 +196,6 @@ class PostgreSQLSource(WritableSource):
 
     def _catalogue(self) -> Connection:
         """The connection that holds the moment."""
-        if self._busy and self._main is not None:
-            return self._connection_of_the_moment()
         if self._main is None:
             self._main = self._connect()
             with self._errors():
@@ -207,9 +205,8 @@ class PostgreSQLSource(WritableSource):
         return self._main
 
     def _connection_of_the_moment(self) -> Connection:
-        """The first connection, or another that sees the same, while the first one reads."""
-        if not self._busy or self._main is None:
-            return self._catalogue()
+        """Another connection that sees the same: each reading has one of its own."""
+        self._catalogue()
         connection = self._connect()
         with self._errors():
             connection.execute(_SQL["begin"])

@@ -1,0 +1,25 @@
+"""SQL Server and Azure SQL databases, over Microsoft's own driver."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tidewell.sources.protocol import Environment, Key
+from tidewell.sources.server import server_keys
+from tidewell.sources.sqlserver.source import SQLServerSource
+
+
+@dataclass(frozen=True)
+class SQLServerDriver:
+    """The driver `SQL Server`; the schemas are the database's own."""
+
+    name: str = "SQL Server"
+    dialect: str = "tsql"
+    several_schemas: bool = True
+    keys: tuple[Key, ...] = server_keys("SQL Server", 1433)
+
+    def open(self, values: Mapping[str, str], environment: Environment) -> SQLServerSource:
+        """A source over a database; nothing is sent yet."""
+        return SQLServerSource(values, environment)
+
+
+DRIVER = SQLServerDriver()
