@@ -191,7 +191,8 @@ def _commands() -> str:
         "`tidewell COMMAND --help` says the same in a terminal.",
         "Commands with `--url` call a server, with a token; without it they work on this "
         "machine's own settings and state database, for the only sub-account or that of `--sub`. "
-        '`--json` prints one JSON value, and a command that says "prints JSON" always does.',
+        "`--json` prints JSON: one value, and one a line where a command goes on (`job logs`, "
+        '`job watch`). A command that says "prints JSON" does so in any case.',
         _table(
             ("exit code", "meaning"),
             [

@@ -1,7 +1,9 @@
 """`tidewell job`, `connection` and `doctor`, against a server and on the machine itself."""
 
 import json
+import signal
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -73,7 +75,7 @@ def test_from_a_connection_to_a_run(remote: Tidewell, folder: Path) -> None:
     assert (job["intervalUnit"], job["intervalValue"]) == ("Minute", 15)
     assert job["params"]["cacheTable"] == "crew"
     shown = tidewell("job", "show", job["id"][:8]).stdout
-    assert "15 minute(s)" in shown
+    assert "every 15 minutes" in shown
     assert "create" in shown
     assert "rows read" in tidewell("job", "logs", "people", "-f").stdout
 
@@ -105,6 +107,62 @@ def test_a_run_that_fails_has_an_exit_code_of_its_own(remote: Tidewell, folder: 
     failed = tidewell("job", "run", "people", "--wait")
     assert failed.returncode == 3
     assert "people" in failed.stderr
+
+
+def test_watching_goes_on_until_ctrl_c(remote: Tidewell, customer: Customer, folder: Path) -> None:
+    answer(remote("connection", "create", "Office", "Files", "--string", f"URI={folder}", "--json"))
+    settings = {"TIDEWELL_URL": customer.base_url, "TIDEWELL_TOKEN": customer.token()}
+    # Where these tests run in the background, they may ignore Ctrl-C, and what they start too.
+    heeding = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); "
+    heeding += "os.execv(sys.argv[1], sys.argv[1:])"
+    watching = subprocess.Popen(
+        [sys.executable, "-c", heeding, *TIDEWELL, "job", "watch", "--json"],
+        env=environment(settings),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert watching.stdout
+    assert json.loads(watching.stdout.readline()) == []
+    answer(remote("job", "create", "--connection", "Office", "--table", "people", "--json"))
+    [job] = json.loads(watching.stdout.readline())
+    assert job["name"] == "people"
+    watching.send_signal(signal.SIGINT)
+    _, errors = watching.communicate(timeout=30)
+    assert watching.returncode == 130
+    assert "Traceback" not in errors
+
+
+def test_a_wrong_command_line_has_an_exit_code_of_its_own(remote: Tidewell) -> None:
+    assert remote("job", "shw").returncode == 2
+    assert remote("job", "list", "--jsn").returncode == 2
+    assert remote("query").returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "completed"),
+    [
+        ("tidewell jo", "job"),
+        ("tidewell job wa", "watch"),
+        ("tidewell job create --verb", "--verbosity"),
+    ],
+)
+def test_a_shell_completes_commands_and_options(words: str, completed: str) -> None:
+    asked = {
+        "_TIDEWELL_COMPLETE": "complete_bash",
+        "COMP_WORDS": words,
+        "COMP_CWORD": str(words.count(" ")),
+    }
+    done = subprocess.run(
+        ["tidewell"],
+        executable=Path(sys.executable).parent / "tidewell",
+        env=environment(asked),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert done.stdout.split() == [completed]
 
 
 def test_a_secret_is_asked_for_and_never_shown(remote: Tidewell) -> None:

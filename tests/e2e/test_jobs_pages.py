@@ -238,6 +238,110 @@ def test_a_running_job_is_seen_at_work_and_stopped(
         assert wait_for_end(client, job)["lastRun"]["status"] == "JOB_STOPPED"
 
 
+def test_pages_follow_what_happens_by_the_services_events(
+    person: Screen, client: httpx.Client, cache: CacheDatabase
+) -> None:
+    with slow_source() as slow:
+        connection_id = connect(client, "Slow", "OData", f"URL={slow.url}")
+        params = {"sourceName": "Slow", "sourceSchema": "OData", "sourceTable": "Things"}
+        body = caching(connection_id, **params) | {"definedNextRun": "2031-01-31T06:00:00Z"}
+        job = ok(client.post("/api/job/create", json=body))["jobs"][0]["id"]
+        page = person.page
+        page.clock.install()  # no timer of the page's own moves from here on, unless it is told
+        with page.expect_response("**/events"):
+            page.goto(jobs_link(client))
+        expect(page.locator(".state")).to_have_text("Not run yet")
+        with page.expect_response("**/jobs"):
+            ok(client.post(f"/api/job/{job}/run"))
+            slow.wait_until_read()
+            page.clock.run_for(1_000)
+        for _ in range(10):  # from waiting to running, a change each; far less than the slow look
+            page.clock.run_for(1_000)
+            page.wait_for_timeout(200)
+        expect(page.locator(".state")).to_have_text("Running")
+        detail = page.locator(f"[data-detail='{job}']")
+        expect(detail).to_contain_text("2,500 rows read")
+        before = detail.inner_text()
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        expect(detail).not_to_have_text(before)
+        assert asked == []  # how far it is comes with the event itself
+        ok(client.post(f"/api/job/{job}/stop"))
+        with page.expect_response("**/jobs"):
+            wait_for_end(client, job)
+            page.wait_for_timeout(1_000)
+            page.clock.run_for(1_000)
+        expect(page.locator(".state")).to_have_text("Stopped")
+
+
+def test_the_log_of_a_run_grows_before_ones_eyes(
+    person: Screen, client: httpx.Client, cache: CacheDatabase
+) -> None:
+    with slow_source() as slow:
+        connection_id = connect(client, "Slow", "OData", f"URL={slow.url}")
+        params = {"sourceName": "Slow", "sourceSchema": "OData", "sourceTable": "Things"}
+        job = ok(client.post("/api/job/create", json=caching(connection_id, **params)))
+        slow.wait_until_read()
+        page = person.page
+        page.goto(jobs_link(client))
+        page.get_by_role("link", name="Things").click()
+        page.get_by_role("link", name="UTC").first.click()
+        expect(page.locator("#facts .state")).to_have_text("Running")
+        person.looks_right("run-running")
+        ok(client.post(f"/api/job/{job['jobs'][0]['id']}/stop"))
+        expect(page.locator("#facts .state")).to_have_text("Stopped")
+
+
+def test_a_query_is_written_checked_made_and_changed(
+    person: Screen, client: httpx.Client, office: str, cache: CacheDatabase
+) -> None:
+    wait_for_end(client, make(client, office, "people"))
+    page = person.page
+    page.goto(jobs_link(client))
+    page.get_by_role("link", name="Add a query").click()
+    person.looks_right("query-new")
+    page.get_by_role("button", name="Add the query").click()
+    expect(page.locator("#error-query")).to_have_text("Write a query.")
+    page.get_by_label("Query").fill("SELECT name FROM Office.Files.pople")
+    page.get_by_role("button", name="Check it").click()
+    expect(page.locator("#error-query")).to_contain_text("people")  # the near name
+    person.looks_right("query-wrong")
+    page.get_by_label("Query").fill("SELECT id, upper(name) AS name FROM Office.Files.people")
+    page.get_by_label("Name").fill("shouted")
+    page.get_by_label("Each run").select_option("merge")
+    page.get_by_role("button", name="Check it").click()
+    expect(page.locator("#error-keys")).to_contain_text("merge")
+    page.get_by_label("Merge key").fill("id")
+    page.get_by_label("Every").fill("2")
+    page.get_by_role("button", name="Check it").click()
+    expect(page.get_by_text("The query can be run.")).to_be_visible()
+    assert len(ok(client.get("/api/job/list"))["jobs"]) == 1
+    page.get_by_role("button", name="Add the query").click()
+    expect(page.locator("#fact-state .state")).to_have_text("Fresh")
+    expect(page.get_by_text("its rows are merged by key")).to_be_visible()
+    person.looks_right("query-job")
+    [job] = [one for one in ok(client.get("/api/job/list"))["jobs"] if one["name"] == "shouted"]
+    assert (job["jobType"], job["intervalValue"]) == ("ScheduledQuery", 2)
+    assert job["params"]["mergeKeys"] == [{"colName": "id"}]
+    with psycopg.connect(cache.url) as connection:
+        found = connection.execute('SELECT name FROM "ScheduledQueries".shouted ORDER BY id')
+        assert found.fetchall() == [("ADA",), ("GRACE",), (None,)]
+
+    page.get_by_role("link", name="Settings").click()
+    expect(page.get_by_label("Merge key")).to_have_value("id")
+    page.get_by_label("Each run").select_option("replace")
+    page.get_by_label("Merge key").fill("")
+    page.get_by_label("Query").fill("SELECT id FROM Office.Files.people WHERE id > 1")
+    person.looks_right("query-settings")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("The settings are saved.")).to_be_visible()
+    changed = ok(client.get(f"/api/job/{job['id']}"))["jobs"][0]
+    assert changed["params"]["query"] == "SELECT id FROM Office.Files.people WHERE id > 1"
+    assert "mergeKeys" not in changed["params"]
+    assert changed["params"]["writeMode"] == "replace"
+    assert "autoTruncateStrings" not in changed["params"]
+
+
 def test_settings_are_changed(person: Screen, client: httpx.Client, office: str) -> None:
     job = make(client, office, "people")
     wait_for_end(client, job)
@@ -332,6 +436,11 @@ def test_without_javascript(browser: Browser, client: httpx.Client, office: str)
         page.get_by_role("button", name="Next: schedule").click()
         page.get_by_role("button", name="Add 1 job").click()
         expect(page.get_by_text("One job was made")).to_be_visible()
+        page.get_by_role("link", name="Add a query").click()
+        page.get_by_label("Query").fill("SELECT 1 AS one")
+        page.get_by_role("button", name="Check it").click()
+        expect(page.get_by_text("The query can be run.")).to_be_visible()
+        page.get_by_role("link", name="Jobs").first.click()
         job = ok(client.get("/api/job/list"))["jobs"][0]["id"]
         wait_for_end(client, job)
         page.reload()
@@ -350,7 +459,7 @@ def test_the_keyboard_is_enough(person: Screen, client: httpx.Client, office: st
     expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
-    expect(page.get_by_role("link", name="Add jobs")).to_be_focused()
+    expect(page.get_by_role("link", name="Add a query")).to_be_focused()
     tick = page.get_by_label("Choose people")
     for _ in range(20):
         page.keyboard.press("Tab")

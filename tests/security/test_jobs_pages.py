@@ -85,7 +85,7 @@ def test_the_pages_are_shut_off_from_everything_else(
     browser: httpx.Client, client: httpx.Client, job: dict[str, str]
 ) -> None:
     base = enter(browser, client)
-    for path in ["/jobs", "/connections", "/cache", "/jobs/new", *PAGES]:
+    for path in ["/jobs", "/connections", "/cache", "/jobs/new", "/jobs/new/query", *PAGES]:
         answer = browser.get(base + path.format(**job))
         assert answer.status_code == 200, path
         assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
@@ -105,12 +105,35 @@ def test_without_its_cookie_no_page_opens(
     browser: httpx.Client, client: httpx.Client, product: Product, job: dict[str, str]
 ) -> None:
     base = enter(browser, client)
-    for path in ["/jobs", "/connections", "/cache", "/jobs/new", *PAGES]:
+    for path in ["/jobs", "/connections", "/cache", "/jobs/new", "/jobs/new/query", *PAGES]:
         answer = httpx.get(product.base_url + base + path.format(**job))
         assert answer.status_code == 401, path
         assert "people" not in answer.text
     for path in ("/oem/accounts", "/oem/operator", "/oem/user/jobs", "/oem/user/jobs?token=x.y.z"):
         assert browser.get(path).status_code == 401, path
+
+
+def test_events_are_for_the_visitor_only(
+    browser: httpx.Client,
+    client: httpx.Client,
+    customer: Customer,
+    product: Product,
+    job: dict[str, str],
+) -> None:
+    base = enter(browser, client)
+    for path in ("/events", f"/runs/{job['run']}/events"):
+        assert httpx.get(product.base_url + base + path).status_code == 401
+        with browser.stream("GET", base + path) as answer:
+            assert answer.status_code == 200
+            assert answer.headers["Content-Type"].startswith("text/event-stream")
+            assert next(answer.iter_text()).startswith("retry: ")
+    other = make_customer(product.base_url, customer.vendor)
+    with other.client() as another:
+        theirs = enter(browser, another)
+    assert browser.get(f"{theirs}/runs/{job['run']}/events").status_code == 404
+    with customer.client_of(connection_ids=[str(uuid4())]) as narrowed:
+        narrow = enter(browser, narrowed)
+    assert browser.get(f"{narrow}/runs/{job['run']}/events").status_code == 404
 
 
 def test_what_belongs_to_another_account_does_not_exist(

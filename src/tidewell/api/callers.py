@@ -8,6 +8,7 @@ from uuid import UUID
 
 from fastapi import Depends, FastAPI, Request
 from fastapi.security import HTTPBasic, HTTPBearer
+from structlog.contextvars import bind_contextvars
 
 from tidewell import clock
 from tidewell.accounts import pats, repository, tokens
@@ -80,6 +81,7 @@ async def _parent(request: Request, node: Node, _: Annotated[object, Depends(_be
             raise Forbidden("The token's sub is not a sub-account of its iss.")
     limit: RateLimit = request.app.state.rate
     limit.spend(claims.account_id or claims.parent_id)
+    _tell_log(claims.account_id, claims.parent_id)
     request_id: str = request.state.request_id
     return Parent(claims.parent_id, claims.account_id, claims.connection_ids, request_id)
 
@@ -88,6 +90,12 @@ async def _account(parent: Annotated[Parent, Depends(_parent)]) -> Account:
     if parent.account_id is None:
         raise Forbidden("This call needs a token with sub, the id of a sub-account.")
     return Account(parent.parent_id, parent.account_id, parent.connection_ids, parent.request_id)
+
+
+def _tell_log(account_id: UUID | None, parent_id: UUID | None = None) -> None:
+    """From now on the lines of this request say whose it is."""
+    ids = {"account_id": account_id} if account_id else {"parent_id": parent_id}
+    bind_contextvars(**{name: str(one) for name, one in ids.items()})
 
 
 def _not_narrowed(caller: Parent | Account) -> None:
@@ -123,6 +131,7 @@ async def _query_user(
         holder = await pats.holder(connection, user, token, clock.now())
     limit: RateLimit = request.app.state.rate
     limit.spend(holder.account_id)
+    _tell_log(holder.account_id)
     return QueryUser(holder.account_id, None, f"personal access token {holder.name}".strip())
 
 

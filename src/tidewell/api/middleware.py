@@ -23,6 +23,7 @@ _DRAIN_SECONDS = 5
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _PAGES = "/oem/"
 _WITH_BODY = {"POST", "PUT", "PATCH"}
+_NAMED = ("job_id", "run_id", "connection_id", "webhook_id")
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 log = structlog.get_logger()
@@ -68,6 +69,7 @@ class Around:
                 path=scope["path"],
                 status=exchange.status,
                 ms=round(seconds * 1000, 1),
+                **_ids(scope),
             )
 
     async def _traced(self, scope: Scope, headers: Headers, exchange: "_Exchange") -> None:
@@ -172,3 +174,9 @@ def _refusal(scope: Scope, headers: Headers) -> tuple[int, str, str] | None:
         elif kind and kind != "application/json" and not kind.endswith("+json"):
             return 415, "UNSUPPORTED_MEDIA_TYPE", "Send the body as application/json."
     return None
+
+
+def _ids(scope: Scope) -> dict[str, str]:
+    """The ids of what a request is about, as its path names them."""
+    given = scope.get("path_params", {})
+    return {name: str(given[name]) for name in _NAMED if name in given}

@@ -11,7 +11,7 @@ import typer
 from tidewell import clock
 from tidewell.accounts import audit, keys, repository
 from tidewell.accounts.audit import Action, Author
-from tidewell.cli.doing import asked, chosen_account, in_database
+from tidewell.cli.doing import asked, chosen_account, in_database, prints_json
 from tidewell.errors import InvalidRequest, TidewellError
 from tidewell.state.database import Connection
 
@@ -34,6 +34,7 @@ _ORIGIN = re.compile(rf"https?://({_HOST.pattern})")
 
 
 @account_app.command("create")
+@prints_json
 def create_account(
     name: Annotated[str, typer.Option(help="Name of the vendor.")],
     public_key: Annotated[
@@ -64,6 +65,7 @@ def create_account(
 
 
 @account_app.command("hosts")
+@prints_json
 def set_hosts(
     account: Parent,
     return_host: Annotated[
@@ -91,6 +93,7 @@ def set_hosts(
 
 
 @key_app.command("add")
+@prints_json
 def add_key(account: Parent, public_key: PublicKey, kid: Kid = "") -> None:
     """Register another public key of a vendor, at once; prints JSON with its kid."""
     pem, thumbprint = keys.check_public_key(_text(public_key))
@@ -105,6 +108,7 @@ def add_key(account: Parent, public_key: PublicKey, kid: Kid = "") -> None:
 
 
 @key_app.command("revoke")
+@prints_json
 def revoke_key(
     account: Parent, kid: Annotated[str, typer.Option(help="Key id, as `key list` shows it.")]
 ) -> None:
@@ -119,6 +123,7 @@ def revoke_key(
 
 
 @key_app.command("list")
+@prints_json
 def list_keys(account: Parent) -> None:
     """The keys of a vendor; prints JSON."""
 
@@ -139,6 +144,7 @@ def list_keys(account: Parent) -> None:
 
 
 @subaccount_app.command("create")
+@prints_json
 def create_subaccount(
     account: OnlyParent = None,
     external_id: Annotated[str | None, typer.Option(help="The vendor's own id of it.")] = None,

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from tidewell import clock
-from tidewell.cli.doing import in_database, load_settings
+from tidewell.cli.doing import in_database, load_settings, prints_json
 from tidewell.connections import links, signing
 from tidewell.connections.sealing import SealingBox
 from tidewell.state.database import Connection
@@ -19,6 +19,7 @@ def _admin() -> None:
 
 
 @admin_app.command("link")
+@prints_json
 def admin_link(
     base_url: Annotated[
         str, typer.Option(help="Address of the service; empty: TIDEWELL_BASE_URL, or this machine.")

@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from tidewell.cli.doing import load_settings
+from tidewell.cli.doing import load_settings, prints_json
 from tidewell.state import schema
 from tidewell.state.opened import state_url
 
@@ -18,6 +18,7 @@ def _database() -> None:
 
 
 @db_app.command("upgrade")
+@prints_json
 def upgrade() -> None:
     """Bring the schema up to this version; prints JSON.
 
@@ -30,6 +31,7 @@ def upgrade() -> None:
 
 
 @db_app.command("version")
+@prints_json
 def version() -> None:
     """The schema that is there and the one that this version needs; prints JSON."""
     with state_url(load_settings()) as url:

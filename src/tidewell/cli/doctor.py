@@ -211,14 +211,15 @@ async def _about_work(connection: Connection) -> AsyncIterator[Finding]:
     waiting = await _row(connection, "waiting")
     since = ago(waiting["since"], now) if waiting["since"] else ""
     if waiting["waiting"] and not alive:
-        text = f"none is alive, and {waiting['waiting']} runs wait (the oldest since {since})"
+        text = f"none is alive; runs that wait: {waiting['waiting']}, the oldest since {since}"
         yield Finding("workers", "bad", f"{text}: start `tidewell worker`")
     else:
-        queue = f", {waiting['waiting']} runs wait" if waiting["waiting"] else ""
+        queue = f"; runs that wait: {waiting['waiting']}" if waiting["waiting"] else ""
         yield Finding("workers", "ok" if alive else "note", f"{alive} alive{queue}")
     late = await _row(connection, "overdue", seconds=_LATE_SECONDS)
     if late["overdue"]:
-        text = f"{late['overdue']} jobs are late, the first since {ago(late['since'], now)}"
+        jobs = "1 job is" if late["overdue"] == 1 else f"{late['overdue']} jobs are"
+        text = f"{jobs} late, the first since {ago(late['since'], now)}"
         yield Finding("ticker", "bad", f"{text}: start `tidewell serve` (without --no-ticker)")
     else:
         yield Finding("ticker", "ok", "no job is late")

@@ -1,12 +1,15 @@
 """What the small commands share: the settings, one transaction, and JSON as their answer."""
 
 import asyncio
+import functools
+import inspect
 import json
 import sys
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
+import typer
 from pydantic import ValidationError
 
 from tidewell.accounts import repository as accounts
@@ -17,6 +20,24 @@ from tidewell.state.opened import state_url
 from tidewell.state.schema import upgrade
 
 T = TypeVar("T")
+_Json = Annotated[bool, typer.Option("--json", help="It prints JSON in any case.")]
+
+
+def prints_json(do: Callable[..., None]) -> Callable[..., None]:
+    """A command that prints JSON in any case; it takes `--json` as all others do."""
+
+    @functools.wraps(do)
+    def command(*, as_json: bool, **options: Any) -> None:
+        do(**options)
+
+    own = list(inspect.signature(do).parameters.values())
+    told = inspect.Parameter(
+        "as_json", inspect.Parameter.KEYWORD_ONLY, annotation=_Json, default=False
+    )
+    command.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # typer reads it
+        [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own] + [told]
+    )
+    return command
 
 
 def load_settings() -> Settings:

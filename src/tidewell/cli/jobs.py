@@ -2,8 +2,9 @@
 
 import asyncio
 import functools
+import sys
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.live import Live
@@ -200,12 +201,25 @@ async def logs_of_job(
 @job_app.command("watch")
 @calls
 async def watch_jobs(calling: Calling) -> None:
-    """All jobs, kept up to date on the screen until Ctrl-C."""
+    """All jobs, kept up to date on the screen until Ctrl-C; with --json a line at each change."""
+    if calling.as_json:
+        await _tell_changes(calling)
     with Live(console=calling.console, auto_refresh=False) as live:
         while True:
             found = await calling.client.jobs.list()
             live.update(tables.jobs(found, clock.now()), refresh=True)
             await asyncio.sleep(_SECONDS)
+
+
+async def _tell_changes(calling: Calling) -> NoReturn:
+    told: Any = None
+    while True:
+        found = plain(await calling.client.jobs.list())
+        if found != told:
+            told = found
+            calling.answer(found, lambda: None)
+            sys.stdout.flush()
+        await asyncio.sleep(_SECONDS)
 
 
 async def _ended(calling: Calling, run: Run) -> None:

@@ -9,7 +9,7 @@ import typer
 from tidewell import clock
 from tidewell.accounts import audit, pats
 from tidewell.accounts.audit import Action, Author
-from tidewell.cli.doing import in_database
+from tidewell.cli.doing import in_database, prints_json
 from tidewell.state.database import Connection
 
 pat_app = typer.Typer(help="Personal access tokens: HTTP Basic for queries.", no_args_is_help=True)
@@ -17,6 +17,7 @@ Sub = Annotated[UUID, typer.Option(help="Id of the sub-account.")]
 
 
 @pat_app.command("create")
+@prints_json
 def create_pat(
     sub: Sub,
     name: Annotated[str, typer.Option(help="What it is for.")] = "",
@@ -40,6 +41,7 @@ def create_pat(
 
 
 @pat_app.command("list")
+@prints_json
 def list_pats(sub: Sub) -> None:
     """The tokens of a sub-account; prints JSON, without the tokens themselves."""
 
@@ -62,6 +64,7 @@ def list_pats(sub: Sub) -> None:
 
 
 @pat_app.command("revoke")
+@prints_json
 def revoke_pat(
     sub: Sub, token_id: Annotated[UUID, typer.Option("--id", help="Id, as `pat list` shows it.")]
 ) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import typer
 
 from tidewell import clock
-from tidewell.cli.doing import in_database, load_settings
+from tidewell.cli.doing import in_database, load_settings, prints_json
 from tidewell.connections import resealing, signing
 from tidewell.connections.sealing import SealingBox, add_key
 from tidewell.state.database import Connection
@@ -25,6 +25,7 @@ def _signing() -> None:
 
 
 @secrets_app.command("rotate")
+@prints_json
 def rotate_secrets() -> None:
     """Encrypt every stored credential with a new key; prints JSON.
 
@@ -43,6 +44,7 @@ def rotate_secrets() -> None:
 
 
 @signing_app.command("rotate")
+@prints_json
 def rotate_signing() -> None:
     """Sign links with a new key from now on; prints JSON with its kid."""
     box = SealingBox.from_settings(load_settings())

@@ -1,7 +1,7 @@
 """How jobs, runs and connections look in a terminal."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from rich.panel import Panel
@@ -44,10 +44,10 @@ def job(one: JobInfo) -> Panel:
     lines = [
         ("id", one.id),
         ("type", one.job_type),
-        ("every", f"{one.interval_value} {one.interval_unit.lower()}(s)"),
+        ("runs", _interval(one)),
         ("enabled", "yes" if one.enabled else "no"),
         ("next run", _time(one.next_run_time)),
-        ("state", one.last_run.status or "never ran"),
+        ("state", _state(one.last_run.status).plain),
         *((name, str(value)) for name, value in one.params.items() if value not in ("", None)),
     ]
     grid = Table.grid(padding=(0, 2))
@@ -133,5 +133,10 @@ def _state(status: str) -> Text:
     return Text(word, style)
 
 
+def _interval(one: JobInfo) -> str:
+    unit = one.interval_unit.lower()
+    return f"every {unit}" if one.interval_value == 1 else f"every {one.interval_value} {unit}s"
+
+
 def _time(moment: datetime) -> str:
-    return "-" if moment.year == 1 else moment.isoformat(sep=" ", timespec="seconds")
+    return "-" if moment.year == 1 else f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"

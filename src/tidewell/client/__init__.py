@@ -15,18 +15,23 @@ refused it; its code, message and fields are the contract's) or a `ConnectionFai
 from tidewell.client._asynchronous import AsyncClient, AsyncJob
 from tidewell.client._errors import ApiError, ClientError, ConnectionFailed, RunFailed, WaitTimeout
 from tidewell.client._models import (
+    AuditEvent,
     CacheConnection,
     Connection,
     ConnectionSummary,
     ConnectionTest,
+    Delivery,
     Info,
     JobInfo,
     LastRun,
     LogLine,
+    QueryEntry,
+    QueryLog,
     Run,
     RunError,
     SubAccount,
     TimeCheckColumn,
+    Webhook,
 )
 from tidewell.client._result import QueryResult
 from tidewell.client._synchronous import Client, Job
@@ -35,6 +40,7 @@ __all__ = [
     "ApiError",
     "AsyncClient",
     "AsyncJob",
+    "AuditEvent",
     "CacheConnection",
     "Client",
     "ClientError",
@@ -42,11 +48,14 @@ __all__ = [
     "ConnectionFailed",
     "ConnectionSummary",
     "ConnectionTest",
+    "Delivery",
     "Info",
     "Job",
     "JobInfo",
     "LastRun",
     "LogLine",
+    "QueryEntry",
+    "QueryLog",
     "QueryResult",
     "Run",
     "RunError",
@@ -54,4 +63,5 @@ __all__ = [
     "SubAccount",
     "TimeCheckColumn",
     "WaitTimeout",
+    "Webhook",
 ]

@@ -7,6 +7,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 import httpx
 
 from tidewell.client import _flows as flows
+from tidewell.client import _flows_around as around
 from tidewell.client._errors import ConnectionFailed
 from tidewell.client._flows import Flow, Pause, Request
 from tidewell.client._models import JobInfo, Run
@@ -161,7 +162,6 @@ class AsyncCache(_Part):
     """Calls on the cache connection."""
 
     set = _call(flows.set_cache)
-    form_link = _call(flows.cache_form_link)
 
 
 class AsyncCatalogue(_Part):
@@ -184,6 +184,35 @@ class AsyncAccounts(_Part):
     delete = _call(flows.delete_account)
 
 
+class AsyncWebhooks(_Part):
+    """Calls on webhooks."""
+
+    list = _call(around.list_webhooks)
+    create = _call(around.create_webhook)
+    get = _call(around.get_webhook)
+    update = _call(around.update_webhook)
+    delete = _call(around.delete_webhook)
+    test = _call(around.try_webhook)
+    deliveries = _call(around.list_deliveries)
+
+
+class AsyncLinks(_Part):
+    """Links to the hosted pages, for a customer to open."""
+
+    cache = _call(flows.cache_form_link)
+    connection = _call(around.connection_link)
+    edit_connection = _call(around.edit_link)
+    jobs = _call(around.jobs_link)
+
+
+class AsyncLogs(_Part):
+    """What was asked, and what was written."""
+
+    queries = _call(around.list_queries)
+    query = _call(around.get_query)
+    audit = _call(around.list_audit)
+
+
 class AsyncClient:
     """A client of the Job API at `base_url`, with a token (JWT) of a vendor.
 
@@ -204,6 +233,9 @@ class AsyncClient:
         self.cache = AsyncCache(self._session)
         self.accounts = AsyncAccounts(self._session)
         self.catalogue = AsyncCatalogue(self._session)
+        self.webhooks = AsyncWebhooks(self._session)
+        self.links = AsyncLinks(self._session)
+        self.logs = AsyncLogs(self._session)
 
     async def query(
         self, statement: str, parameters: dict[str, Any] | None = None, **options: Any

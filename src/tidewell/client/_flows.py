@@ -85,15 +85,24 @@ def _json(answer: httpx.Response) -> Any:
         ) from None
 
 
-def _call(
+def call(
     method: str, path: str, json: Any = None, query: Mapping[str, Any] | None = None
 ) -> Flow[Any]:
+    """One call, and its answer's body."""
     given = {name: value for name, value in (query or {}).items() if value not in (None, "")}
     return _json((yield Request(method, path, json, given)))
 
 
-def _segment(text: str) -> str:
+def segment(text: str) -> str:
+    """A part of a path."""
     return quote(text, safe="")
+
+
+def time_of(moment: datetime) -> str:
+    """A time as the API takes it. Raises ValueError where it has no time zone."""
+    if moment.tzinfo is None:
+        raise ValueError(f"{moment} needs a time zone")
+    return moment.astimezone(UTC).isoformat()
 
 
 # Jobs
@@ -101,13 +110,13 @@ def _segment(text: str) -> str:
 
 def list_jobs() -> Flow[list[JobInfo]]:
     """All jobs of the sub-account, oldest first."""
-    found = yield from _call("GET", "/api/job/list")
+    found = yield from call("GET", "/api/job/list")
     return [JobInfo.model_validate(one) for one in found["jobs"]]
 
 
 def get_job(job_id: str) -> Flow[JobInfo]:
     """One job."""
-    return _job((yield from _call("GET", f"/api/job/{_segment(job_id)}")))
+    return _job((yield from call("GET", f"/api/job/{segment(job_id)}")))
 
 
 def create_job(
@@ -142,7 +151,7 @@ def create_job(
     body = _body(
         "Caching", interval_unit, interval_value, enabled, log_verbosity, defined_next_run
     ) | {"params": all_params | params}
-    return _job((yield from _call("POST", "/api/job/create", body)))
+    return _job((yield from call("POST", "/api/job/create", body)))
 
 
 def create_scheduled_query(
@@ -174,7 +183,7 @@ def create_scheduled_query(
     body = _body(
         "ScheduledQuery", interval_unit, interval_value, enabled, log_verbosity, defined_next_run
     ) | {"params": all_params | params}
-    return _job((yield from _call("POST", "/api/job/create", body)))
+    return _job((yield from call("POST", "/api/job/create", body)))
 
 
 def update_job(job_id: str, **changes: Any) -> Flow[JobInfo]:
@@ -191,28 +200,28 @@ def update_job(job_id: str, **changes: Any) -> Flow[JobInfo]:
         **{name: value for name, value in changes.items() if name != "params"},
         "params": params | changes.get("params", {}),
     }
-    return _job((yield from _call("PUT", f"/api/job/{_segment(job_id)}/update", body)))
+    return _job((yield from call("PUT", f"/api/job/{segment(job_id)}/update", body)))
 
 
 def delete_job(job_id: str) -> Flow[None]:
     """End a run of the job, drop its cached table, forget it."""
-    yield from _call("DELETE", f"/api/job/{_segment(job_id)}/delete")
+    yield from call("DELETE", f"/api/job/{segment(job_id)}/delete")
 
 
 def run_job(job_id: str) -> Flow[str]:
     """Queue a run now; returns its id, or that of the run that waits or works already."""
-    answer = yield from _call("POST", f"/api/job/{_segment(job_id)}/run")
+    answer = yield from call("POST", f"/api/job/{segment(job_id)}/run")
     return str(answer["runId"])
 
 
 def stop_job(job_id: str) -> Flow[None]:
     """End the job's queued or running run."""
-    yield from _call("POST", f"/api/job/{_segment(job_id)}/stop")
+    yield from call("POST", f"/api/job/{segment(job_id)}/stop")
 
 
 def validate_job(body: Mapping[str, Any]) -> Flow[dict[str, Any]]:
     """All checks of create, in the contract's own shape; nothing is made."""
-    answer: dict[str, Any] = yield from _call("POST", "/api/job/validate", dict(body))
+    answer: dict[str, Any] = yield from call("POST", "/api/job/validate", dict(body))
     return answer
 
 
@@ -225,7 +234,7 @@ def time_check_columns(
         "sourceSchema": source_schema,
         "sourceTable": source_table,
     }
-    answer = yield from _call("GET", "/api/job/timeCheckColumns", query=query)
+    answer = yield from call("GET", "/api/job/timeCheckColumns", query=query)
     return [TimeCheckColumn.model_validate(one) for one in answer["columns"]]
 
 
@@ -244,9 +253,7 @@ def _body(
         "enabled": enabled,
     }
     if first is not None:
-        if first.tzinfo is None:
-            raise ValueError("defined_next_run needs a time zone")
-        body["definedNextRun"] = first.astimezone(UTC).isoformat()
+        body["definedNextRun"] = time_of(first)
     return body
 
 
@@ -255,14 +262,14 @@ def _body(
 
 def list_runs(job_id: str, limit: int = 50, before: datetime | None = None) -> Flow[list[Run]]:
     """A job's runs, newest first."""
-    query = {"limit": limit, "before": before.astimezone(UTC).isoformat() if before else None}
-    answer = yield from _call("GET", f"/api/job/{_segment(job_id)}/runs", query=query)
+    query = {"limit": limit, "before": time_of(before) if before else None}
+    answer = yield from call("GET", f"/api/job/{segment(job_id)}/runs", query=query)
     return [Run.model_validate(one) for one in answer["runs"]]
 
 
 def get_run(run_id: str) -> Flow[Run]:
     """One run."""
-    answer = yield from _call("GET", f"/api/run/{_segment(run_id)}")
+    answer = yield from call("GET", f"/api/run/{segment(run_id)}")
     return Run.model_validate(answer["run"])
 
 
@@ -271,7 +278,7 @@ def log_of_run(run_id: str, after: int = 0) -> Flow[list[LogLine]]:
     lines: list[LogLine] = []
     while True:
         query = {"after": lines[-1].line if lines else after, "limit": _LOG_PAGE}
-        answer = yield from _call("GET", f"/api/run/{_segment(run_id)}/log", query=query)
+        answer = yield from call("GET", f"/api/run/{segment(run_id)}/log", query=query)
         page = [LogLine.model_validate(one) for one in answer["lines"]]
         lines += page
         if len(page) < _LOG_PAGE:
@@ -318,21 +325,21 @@ def wait_for_job(
 def set_cache(connection_string: str) -> Flow[CacheConnection]:
     """Create or replace the PostgreSQL that the cached tables stand in."""
     body = {"connectionString": connection_string}
-    answer = yield from _call("POST", "/api/job/cacheConnection", body)
+    answer = yield from call("POST", "/api/job/cacheConnection", body)
     return CacheConnection.model_validate(answer["connection"])
 
 
 def cache_form_link(redirect_url: str) -> Flow[str]:
     """A link to the form in which a person fills in the cache connection."""
     body = {"redirectURL": redirect_url}
-    answer = yield from _call("POST", "/api/job/cacheConnection/formLink", body)
+    answer = yield from call("POST", "/api/job/cacheConnection/formLink", body)
     return str(answer["redirectURL"])
 
 
 def list_connections(driver: str = "", external_id: str = "") -> Flow[list[ConnectionSummary]]:
     """The sub-account's connections, perhaps only some."""
     query = {"driver": driver, "externalId": external_id}
-    answer = yield from _call("GET", "/api/poweredby/connection/list", query=query)
+    answer = yield from call("GET", "/api/poweredby/connection/list", query=query)
     return [ConnectionSummary.model_validate(one) for one in answer["connections"]]
 
 
@@ -341,12 +348,12 @@ def create_connection(
 ) -> Flow[Connection]:
     """Make a connection to a source."""
     body = _connection_body(name, driver, connection_string, external_id)
-    return _connection((yield from _call("POST", "/api/connections", body)))
+    return _connection((yield from call("POST", "/api/connections", body)))
 
 
 def get_connection(connection_id: str) -> Flow[Connection]:
     """One connection."""
-    return _connection((yield from _call("GET", f"/api/connections/{_segment(connection_id)}")))
+    return _connection((yield from call("GET", f"/api/connections/{segment(connection_id)}")))
 
 
 def update_connection(
@@ -358,26 +365,26 @@ def update_connection(
 ) -> Flow[Connection]:
     """Replace a connection's values; a masked secret keeps the stored one."""
     body = _connection_body(name, driver, connection_string, external_id)
-    path = f"/api/connections/{_segment(connection_id)}"
-    return _connection((yield from _call("PUT", path, body)))
+    path = f"/api/connections/{segment(connection_id)}"
+    return _connection((yield from call("PUT", path, body)))
 
 
 def check_connection(connection_id: str) -> Flow[ConnectionTest]:
     """Try a connection."""
-    answer = yield from _call("POST", f"/api/connections/{_segment(connection_id)}/test")
+    answer = yield from call("POST", f"/api/connections/{segment(connection_id)}/test")
     return ConnectionTest.model_validate(answer)
 
 
 def delete_connection(connection_id: str, *, force: bool = False) -> Flow[None]:
     """Delete a connection; with `force` its jobs and their cached tables too."""
     query = {"force": "true" if force else ""}
-    path = f"/api/poweredby/connection/delete/{_segment(connection_id)}"
-    yield from _call("DELETE", path, query=query)
+    path = f"/api/poweredby/connection/delete/{segment(connection_id)}"
+    yield from call("DELETE", path, query=query)
 
 
 def list_drivers() -> Flow[list[str]]:
     """The drivers that the service has."""
-    answer = yield from _call("GET", "/api/poweredby/sources/list")
+    answer = yield from call("GET", "/api/poweredby/sources/list")
     return [str(one["dataSource"]) for one in answer["dataSources"]]
 
 
@@ -397,32 +404,32 @@ def _connection_body(
 
 def list_accounts() -> Flow[list[SubAccount]]:
     """The vendor's sub-accounts."""
-    answer = yield from _call("GET", "/api/poweredby/account/list")
+    answer = yield from call("GET", "/api/poweredby/account/list")
     return [SubAccount.model_validate(one) for one in answer["accounts"]]
 
 
 def create_account(name: str, external_id: str | None = None) -> Flow[SubAccount]:
     """Make a sub-account."""
     body = {"accountName": name} | ({"externalId": external_id} if external_id else {})
-    made = yield from _call("POST", "/api/poweredby/account/create", body)
+    made = yield from call("POST", "/api/poweredby/account/create", body)
     return (yield from get_account(made["accountId"]))
 
 
 def get_account(id_or_external_id: str) -> Flow[SubAccount]:
     """One sub-account, by its id or the vendor's own."""
-    path = f"/api/poweredby/account/{_segment(id_or_external_id)}"
-    return SubAccount.model_validate((yield from _call("GET", path)))
+    path = f"/api/poweredby/account/{segment(id_or_external_id)}"
+    return SubAccount.model_validate((yield from call("GET", path)))
 
 
 def update_account(account_id: str, **changes: str | None) -> Flow[SubAccount]:
     """Change `accountName` or `externalId` of a sub-account."""
-    path = f"/api/poweredby/account/update/{_segment(account_id)}"
-    return SubAccount.model_validate((yield from _call("PUT", path, changes)))
+    path = f"/api/poweredby/account/update/{segment(account_id)}"
+    return SubAccount.model_validate((yield from call("PUT", path, changes)))
 
 
 def delete_account(account_id: str) -> Flow[None]:
     """Delete a sub-account with all that it has."""
-    yield from _call("DELETE", f"/api/poweredby/account/delete/{_segment(account_id)}")
+    yield from call("DELETE", f"/api/poweredby/account/delete/{segment(account_id)}")
 
 
 # SQL
@@ -454,24 +461,24 @@ def query(
 
 def catalogs() -> Flow[list[dict[str, Any]]]:
     """The connections that can be queried."""
-    return _rows((yield from _call("GET", "/api/catalogs")))
+    return _rows((yield from call("GET", "/api/catalogs")))
 
 
 def schemas(catalog: str = "") -> Flow[list[dict[str, Any]]]:
     """The schemas of connections."""
-    return _rows((yield from _call("GET", "/api/schemas", query={"catalogName": catalog})))
+    return _rows((yield from call("GET", "/api/schemas", query={"catalogName": catalog})))
 
 
 def tables(catalog: str = "", schema: str = "") -> Flow[list[dict[str, Any]]]:
     """The tables and views of connections."""
     query = {"catalogName": catalog, "schemaName": schema}
-    return _rows((yield from _call("GET", "/api/tables", query=query)))
+    return _rows((yield from call("GET", "/api/tables", query=query)))
 
 
 def columns(catalog: str = "", schema: str = "", table: str = "") -> Flow[list[dict[str, Any]]]:
     """The columns of tables."""
     query = {"catalogName": catalog, "schemaName": schema, "tableName": table}
-    return _rows((yield from _call("GET", "/api/columns", query=query)))
+    return _rows((yield from call("GET", "/api/columns", query=query)))
 
 
 def primary_keys(
@@ -479,7 +486,7 @@ def primary_keys(
 ) -> Flow[list[dict[str, Any]]]:
     """The primary keys of tables."""
     query = {"catalogName": catalog, "schemaName": schema, "tableName": table}
-    return _rows((yield from _call("GET", "/api/primaryKeys", query=query)))
+    return _rows((yield from call("GET", "/api/primaryKeys", query=query)))
 
 
 def _rows(answer: Mapping[str, Any]) -> list[dict[str, Any]]:

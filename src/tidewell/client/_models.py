@@ -68,6 +68,9 @@ class Run(Info):
     bytes_copied: int
     receipt: dict[str, Any] | None = None
     error: RunError | None = None
+    state: str
+    reason: str
+    retry_time: datetime
 
     @property
     def ended(self) -> bool:
@@ -148,3 +151,71 @@ class TimeCheckColumn(Info):
     col_name: str
     col_type: str
     is_primary_key: bool
+
+
+class Webhook(Info):
+    """An address that events are told to; `secret` is shown when it is made, and masked later."""
+
+    id: str
+    account_id: str
+    url: str
+    events: list[str]
+    enabled: bool
+    secret: str
+    created: datetime
+    last_modified: datetime
+
+
+class Delivery(Info):
+    """An event of a webhook, and what became of it; `status` is the receiver's last answer."""
+
+    id: str
+    event: str
+    created: datetime
+    attempts: int
+    status: int | None = None
+    error: str | None = None
+    delivered: datetime
+    next_attempt: datetime
+    payload: dict[str, Any]
+
+
+class QueryEntry(Info):
+    """A query that was asked; `duration` in milliseconds."""
+
+    query_id: str
+    timestamp: datetime
+    query_type: int
+    query: str
+    credential: str
+    drivers: str
+    duration: int
+    rows_returned: int
+    rows_affected: int
+    rows_input: int
+    log_verbosity: int
+    error_code: str
+    error_message: str
+    user_agent: str
+
+
+class QueryLog(QueryEntry):
+    """A query with the lines of its log."""
+
+    log: list[Any]
+
+
+class AuditEvent(Info):
+    """Something that was written, and by whom."""
+
+    event_type: int
+    timestamp: datetime
+    target_id: str
+    target_name: str
+    target_type: int
+    user_id: str
+    user_name: str
+    user_type: int
+    action: str
+    account_id: str | None = None
+    request_id: str

@@ -1,5 +1,6 @@
 """The result of a query, as Arrow, pandas or plain rows."""
 
+import base64
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -81,5 +82,5 @@ def _parameter(value: Any) -> dict[str, Any]:
 
 def _text(value: Any) -> str:
     if isinstance(value, bytes):
-        return value.hex()
+        return base64.b64encode(value).decode()
     return value.isoformat() if isinstance(value, date | time) else str(value)

@@ -7,6 +7,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 import httpx
 
 from tidewell.client import _flows as flows
+from tidewell.client import _flows_around as around
 from tidewell.client._errors import ConnectionFailed
 from tidewell.client._flows import Flow, Pause, Request
 from tidewell.client._models import JobInfo, Run
@@ -156,7 +157,6 @@ class Cache(_Part):
     """Calls on the cache connection."""
 
     set = _call(flows.set_cache)
-    form_link = _call(flows.cache_form_link)
 
 
 class Catalogue(_Part):
@@ -179,6 +179,35 @@ class Accounts(_Part):
     delete = _call(flows.delete_account)
 
 
+class Webhooks(_Part):
+    """Calls on webhooks."""
+
+    list = _call(around.list_webhooks)
+    create = _call(around.create_webhook)
+    get = _call(around.get_webhook)
+    update = _call(around.update_webhook)
+    delete = _call(around.delete_webhook)
+    test = _call(around.try_webhook)
+    deliveries = _call(around.list_deliveries)
+
+
+class Links(_Part):
+    """Links to the hosted pages, for a customer to open."""
+
+    cache = _call(flows.cache_form_link)
+    connection = _call(around.connection_link)
+    edit_connection = _call(around.edit_link)
+    jobs = _call(around.jobs_link)
+
+
+class Logs(_Part):
+    """What was asked, and what was written."""
+
+    queries = _call(around.list_queries)
+    query = _call(around.get_query)
+    audit = _call(around.list_audit)
+
+
 class Client:
     """A client of the Job API at `base_url`, with a token (JWT) of a vendor.
 
@@ -199,6 +228,9 @@ class Client:
         self.cache = Cache(self._session)
         self.accounts = Accounts(self._session)
         self.catalogue = Catalogue(self._session)
+        self.webhooks = Webhooks(self._session)
+        self.links = Links(self._session)
+        self.logs = Logs(self._session)
 
     def query(
         self, statement: str, parameters: dict[str, Any] | None = None, **options: Any

@@ -11,19 +11,23 @@ from tidewell.pages.jobs import (
     entrance,
     job_page,
     list_page,
+    live,
     new_page,
+    query_page,
     run_page,
 )
 
 router = APIRouter()
-# `jobs/new` comes before `jobs/{job_id}`.
+# `jobs/new/query` comes before `jobs/new/{connection_id}`, and that before `jobs/{job_id}`.
 for part in (
     routes,
     entrance,
     list_page,
+    query_page,
     new_page,
     job_page,
     run_page,
+    live,
     connection_pages,
 ):
     router.include_router(part.router)

@@ -14,6 +14,7 @@ from uuid import UUID
 
 import jwt
 from fastapi import Depends, Request, Response
+from structlog.contextvars import bind_contextvars
 
 from tidewell import clock
 from tidewell.accounts import repository as accounts
@@ -138,6 +139,7 @@ async def _visit(request: Request, node: Node, account_id: UUID) -> Visit:
         raise Unauthenticated(
             "This page was open for too long, or its cookies are blocked: ask for a new link."
         )
+    bind_contextvars(account_id=str(account_id))
     async with node.database.transaction() as connection:
         try:
             account = await accounts.account(connection, account_id)

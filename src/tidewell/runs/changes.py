@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 import psycopg.errors
 import structlog
 from pydantic import ValidationError
+from structlog.contextvars import bind_contextvars
 
 from tidewell.accounts import audit
 from tidewell.accounts.audit import Action, Author
@@ -31,7 +32,10 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class JobChanges:
-    """Changes jobs of one account at a time; every change is one transaction."""
+    """Changes jobs of one account at a time; every change is one transaction.
+
+    The log's lines of the request that changes something name the job and its new run.
+    """
 
     database: Database
     queue: Queue
@@ -53,12 +57,16 @@ class JobChanges:
                 await jobs.insert(connection, account_id, job_id, settings, schedule, now)
                 await self._note(connection, Action.JOB_CREATED, job_id, settings.name)
                 if settings.enabled and body.defined_next_run is None:
-                    await queue_run(connection, self.queue, account_id, job_id, "create", now)
+                    run_id = await queue_run(
+                        connection, self.queue, account_id, job_id, "create", now
+                    )
+                    bind_contextvars(run_id=str(run_id))
         except psycopg.errors.UniqueViolation:
             # Another client made the same job between our look and our insert.
             async with self.database.transaction() as connection:
                 await _need_room(connection, account_id, job_id, settings)
             raise
+        bind_contextvars(job_id=str(job_id))
         return job_id
 
     async def check(self, account_id: UUID, settings: JobSettings) -> None:
@@ -110,9 +118,11 @@ class JobChanges:
                     f"PUT /api/job/{job_id}/update first."
                 )
             await self._note(connection, Action.JOB_RUN, job_id, job["name"])
-            return await queue_run(
+            run_id = await queue_run(
                 connection, self.queue, account_id, job_id, "request", self.clock()
             )
+            bind_contextvars(job_id=str(job_id), run_id=str(run_id))
+            return run_id
 
     async def stop(self, account_id: UUID, job_id: UUID) -> None:
         """End the job's queued or running run, if there is one."""

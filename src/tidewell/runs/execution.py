@@ -13,6 +13,7 @@ from datetime import timedelta
 from uuid import UUID
 
 import structlog
+from structlog.contextvars import bound_contextvars
 
 from tidewell.clock import Clock
 from tidewell.connections.sealing import SealingBox
@@ -73,8 +74,12 @@ class Execution:
             claim = await repository.claim(connection, run_id, queue_id, self._clock())
         if claim is None:
             return
-        logger = log.bind(run_id=str(run_id), job_id=str(claim.job_id), attempt=claim.attempt)
-        logger.info("run_started")
+        ids = {"account_id": claim.account_id, "job_id": claim.job_id, "run_id": claim.run_id}
+        with bound_contextvars(**{name: str(one) for name, one in ids.items()}):
+            await self._execute(claim)
+
+    async def _execute(self, claim: Claim) -> None:
+        log.info("run_started", attempt=claim.attempt)
         reports = Reports(self._database, claim)
         attempt = asyncio.create_task(self._attempt(claim, reports))
         self._going[claim] = attempt
@@ -256,7 +261,7 @@ class Execution:
                 await repository.finish(connection, claim, _STOPPED, now)
 
         await self._write(reports, write)
-        log.info("run_retries", run_id=str(claim.run_id), code=ended.code)
+        log.info("run_retries", code=ended.code)
 
     async def _finish(self, claim: Claim, reports: Reports, outcome: Outcome) -> None:
         async def write(connection: Connection) -> None:
@@ -267,8 +272,6 @@ class Execution:
         await self._write(reports, write)
         log.info(
             "run_ended",
-            run_id=str(claim.run_id),
-            job_id=str(claim.job_id),
             state=outcome.state,
             rows_affected=outcome.rows_affected,
         )

@@ -1,6 +1,6 @@
 """What became of jobs over time: queries for those who look at many at once."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from itertools import groupby
 from typing import Any
@@ -27,6 +27,23 @@ async def last_successes(connection: Connection, account_id: UUID) -> dict[UUID,
     """When the run began that a job last succeeded with, for the account's jobs that ever did."""
     cursor = await connection.execute(_SQL["last_successes"], {"account_id": account_id})
     return {row["job_id"]: row["started_at"] for row in await cursor.fetchall()}
+
+
+async def active_runs(
+    connection: Connection, account_id: UUID, connection_ids: Collection[UUID] | None
+) -> list[dict[str, Any]]:
+    """The account's runs that wait or work; of these connections only, where some are given."""
+    narrowed = None if connection_ids is None else list(connection_ids)
+    cursor = await connection.execute(
+        _SQL["active_runs"], {"account_id": account_id, "connection_ids": narrowed}
+    )
+    return await cursor.fetchall()
+
+
+async def last_change(connection: Connection, account_id: UUID) -> dict[str, Any]:
+    """A mark of the account's jobs, another one whenever some were written."""
+    cursor = await connection.execute(_SQL["last_change"], {"account_id": account_id})
+    return await cursor.fetchone() or {}
 
 
 async def accounts_at_a_glance(

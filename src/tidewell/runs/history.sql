@@ -23,6 +23,21 @@ SELECT job.id AS job_id, newest.started_at
         LIMIT 1) AS newest
  WHERE job.account_id = %(account_id)s;
 
+-- name: active_runs
+-- The runs of the account that wait or work, perhaps only those of some connections.
+SELECT run.*
+  FROM run
+  JOIN job ON job.id = run.job_id
+ WHERE run.account_id = %(account_id)s AND run.state IN ('queued', 'running', 'retrying')
+   AND (%(connection_ids)s::uuid[] IS NULL OR job.connection_id = ANY (%(connection_ids)s))
+ ORDER BY run.id;
+
+-- name: last_change
+-- Changes when a job of the account is made, changed or deleted.
+SELECT count(*) AS jobs, max(modified_at) AS modified_at
+  FROM job
+ WHERE account_id = %(account_id)s;
+
 -- name: accounts_at_a_glance
 -- across accounts: the operator of the service sees all of them.
 -- Each sub-account with its vendor, and how its jobs stand.

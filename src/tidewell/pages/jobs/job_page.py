@@ -17,10 +17,11 @@ from tidewell.connections import opening
 from tidewell.errors import CacheError, Conflict, InvalidRequest, SourceError
 from tidewell.jobs import repository as jobs
 from tidewell.jobs.schedule import Unit
-from tidewell.pages.jobs import browsing, charts, listing
+from tidewell.jobs.settings import SCHEDULED_QUERY
+from tidewell.pages.jobs import browsing, charts, listing, query_page
 from tidewell.pages.jobs.advice import advice
 from tidewell.pages.jobs.browsing import TableColumns
-from tidewell.pages.jobs.scheduling import EVERY_WRONG, first_time
+from tidewell.pages.jobs.scheduling import EVERY_WRONG, LEVELS, first_time, schedule_form
 from tidewell.pages.jobs.showing import caller_of, changes_of, go, show
 from tidewell.pages.jobs.steering import body_of
 from tidewell.pages.requests import PageRoute, form_of
@@ -33,13 +34,6 @@ router = APIRouter(
 )
 _RUNS = 60
 _ROWS = 20
-_LEVELS = (
-    (1, "1: start, plan, rows and end"),
-    (2, "2: and each request and statement"),
-    (3, "3: and headers and bodies"),
-    (4, "4: and TLS"),
-    (5, "5: everything"),
-)
 
 
 @router.get("/jobs/{job_id}")
@@ -83,6 +77,10 @@ async def show_settings(request: Request, node: Node, visit: Visitor, job_id: UU
     """The settings of a job, to be changed."""
     async with node.database.transaction() as connection:
         row = await jobs.one(connection, visit.account_id, job_id, visit.connection_ids)
+    if row["job_type"] == SCHEDULED_QUERY:
+        return await query_page.show_form(
+            request, node, visit, row, query_page.form_of_job(row), {}
+        )
     return await _settings(request, node, visit, row, _as_form(row), {})
 
 
@@ -93,6 +91,8 @@ async def save_settings(request: Request, node: Node, visit: Visitor, job_id: UU
     check_mark(visit, form)
     async with node.database.transaction() as connection:
         row = await jobs.one(connection, visit.account_id, job_id, visit.connection_ids)
+    if row["job_type"] == SCHEDULED_QUERY:
+        return await query_page.save_form(request, node, visit, row, form)
     try:
         first = first_time(form.get("first", ""))
         params = dict(row["params"])
@@ -154,14 +154,7 @@ async def show_rows(request: Request, node: Node, visit: Visitor, job_id: UUID) 
 
 def _as_form(row: dict[str, Any]) -> dict[str, str]:
     params = row["params"]
-    form = {
-        "unit": row["interval_unit"],
-        "every": str(row["interval_value"]),
-        "level": str(row["log_verbosity"]),
-        "time": params.get("timeCheckColumn") or "",
-    }
-    if row["enabled"]:
-        form["enabled"] = "on"
+    form = schedule_form(row) | {"time": params.get("timeCheckColumn") or ""}
     if str(params.get("autoTruncateStrings", "")).lower() == "true":
         form["cut"] = "on"
     return form
@@ -187,7 +180,7 @@ async def _settings(
         errors=errors,
         columns=await _offered(node, visit, row),
         units=[unit.value for unit in Unit],
-        levels=_LEVELS,
+        levels=LEVELS,
     )
 
 

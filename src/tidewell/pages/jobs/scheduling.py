@@ -1,11 +1,31 @@
 """The fields of a schedule in a form."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from tidewell import clock
 from tidewell.errors import InvalidRequest
 
 EVERY_WRONG = "Give a whole number from 1 to 10,000, and choose its unit."
+
+LEVELS = (
+    (1, "1: start, plan, rows and end"),
+    (2, "2: and each request and statement"),
+    (3, "3: and headers and bodies"),
+    (4, "4: and TLS"),
+    (5, "5: everything"),
+)
+
+
+def schedule_form(row: Mapping[str, Any]) -> dict[str, str]:
+    """How often a job runs, and how much its log says, as a form's fields."""
+    form = {
+        "unit": row["interval_unit"],
+        "every": str(row["interval_value"]),
+        "level": str(row["log_verbosity"]),
+    }
+    return form | ({"enabled": "on"} if row["enabled"] else {})
 
 
 def first_time(text: str) -> datetime | None:

@@ -62,46 +62,119 @@ document.body.addEventListener("htmx:sendError", unreachable);
 document.body.addEventListener("htmx:timeout", unreachable);
 
 // Live pages: what is marked data-live is brought up to date, and nothing else is touched, so that
-// ticks, focus and what is typed stay. Quickly while something runs, slowly else, and not at all
-// while nobody looks.
+// ticks, focus and what is typed stay. The service tells of every change (server-sent events); the
+// slow look beside it keeps ages true. Without events the page looks by itself: quickly while
+// something runs, slowly else, and not at all while nobody looks.
 const QUICK = 2000;
 const SLOW = 15000;
+const AT_MOST_EACH = 800;
 const ACTIVE = ".state.running, .state.queued, .state.retrying";
 
-async function refresh(page) {
-  let wait = SLOW;
-  try {
-    const answer = await fetch(location.href);
-    if (answer.status === 401) return tell(page, "This page is no longer brought up to date: ask for a new link.");
-    const found = new DOMParser().parseFromString(await answer.text(), "text/html");
-    for (const part of page.querySelectorAll("[data-live]")) {
+class LivePage {
+  #page;
+  #events = null;
+  #timer = 0;
+  #last = 0;
+  #busy = false;
+  #again = false;
+
+  constructor(page) {
+    this.#page = page;
+    document.addEventListener("visibilitychange", () => (document.hidden ? this.#rest() : this.#wake()));
+    this.#follow();
+    this.#later(page.querySelector(ACTIVE));
+  }
+
+  #follow() {
+    if (!("EventSource" in window) || document.hidden) return;
+    const events = (this.#events = new EventSource(this.#page.dataset.events));
+    for (const name of ["changed", "log", "progress", "state"]) {
+      events.addEventListener(name, () => this.#soon());
+    }
+    events.addEventListener("detail", (event) => {
+      for (const [job, text] of Object.entries(JSON.parse(event.data))) {
+        for (const part of this.#page.querySelectorAll(`[data-detail="${job}"]`)) part.textContent = text;
+      }
+    });
+    events.addEventListener("end", () => {
+      events.close();
+      this.#soon();
+    });
+    events.addEventListener("error", () => {
+      if (events.readyState !== EventSource.CLOSED) return; // it comes back by itself
+      this.#events = null;
+      this.#soon();
+    });
+  }
+
+  #rest() {
+    clearTimeout(this.#timer);
+    this.#events?.close();
+    this.#events = null;
+  }
+
+  #wake() {
+    this.#follow();
+    this.#refresh();
+  }
+
+  #soon() {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#refresh(), Math.max(0, this.#last + AT_MOST_EACH - Date.now()));
+  }
+
+  #later(isActive) {
+    clearTimeout(this.#timer);
+    const quick = isActive && this.#events?.readyState !== EventSource.OPEN;
+    this.#timer = setTimeout(() => this.#refresh(), quick ? QUICK : SLOW);
+  }
+
+  async #refresh() {
+    if (this.#busy) {
+      this.#again = true;
+      return;
+    }
+    this.#busy = true;
+    let isActive = true;
+    try {
+      const answer = await fetch(location.href);
+      if (answer.status === 401) {
+        this.#rest();
+        return this.#tell("This page is no longer brought up to date: ask for a new link.");
+      }
+      const found = new DOMParser().parseFromString(await answer.text(), "text/html");
+      this.#take(found);
+      isActive = found.querySelector(ACTIVE) !== null;
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error; // a TypeError: the network is away for a while
+    } finally {
+      this.#busy = false;
+      this.#last = Date.now();
+    }
+    if (document.hidden) return;
+    if (this.#again) {
+      this.#again = false;
+      this.#soon();
+    } else this.#later(isActive);
+  }
+
+  #take(found) {
+    for (const part of this.#page.querySelectorAll("[data-live]")) {
       const fresh = part.id && found.getElementById(part.id);
       if (fresh && !part.contains(document.activeElement) && fresh.innerHTML !== part.innerHTML) {
         part.innerHTML = fresh.innerHTML;
       }
     }
-    if (found.querySelector(ACTIVE)) wait = QUICK;
-  } catch (error) {
-    if (!(error instanceof TypeError)) throw error; // a TypeError: the network is away for a while
   }
-  later(page, wait);
-}
 
-function tell(page, message) {
-  const text = document.createElement("p");
-  text.className = "outcome warn";
-  text.setAttribute("role", "status");
-  text.textContent = message;
-  page.prepend(text);
-}
-
-function later(page, wait) {
-  setTimeout(() => {
-    if (document.hidden) {
-      document.addEventListener("visibilitychange", () => refresh(page), { once: true });
-    } else refresh(page);
-  }, wait);
+  #tell(message) {
+    const text = document.createElement("p");
+    text.className = "outcome warn";
+    text.setAttribute("role", "status");
+    text.textContent = message;
+    this.#page.prepend(text);
+  }
 }
 
 const live = document.querySelector("[data-live-page]");
-if (live) later(live, live.querySelector(ACTIVE) ? QUICK : SLOW);
+if (live) new LivePage(live);
