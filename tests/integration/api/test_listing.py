@@ -103,11 +103,13 @@ async def test_a_list_of_many_takes_as_many_statements_as_one_of_few(
         return await execute(self, query, *args, **kwargs)
 
     monkeypatch.setattr(psycopg.AsyncCursor, "execute", counted)
-    counts = []
+    counts, lengths = [], []
     for more in (1, 1, 500):
         add_jobs(database_url, more)
         asked.clear()
         answer = await client.get(path)
         assert answer.status_code == 200
         counts.append(len(asked))
+        lengths += [len(listed) for listed in answer.json().values()]
     assert counts[1] == counts[2] <= 6, asked
+    assert lengths == ([1, 2, 502] if path == "/api/job/list" else [1, 1, 1])
