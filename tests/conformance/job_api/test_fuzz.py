@@ -136,6 +136,8 @@ def test_nothing_breaks_and_nothing_is_undocumented(targets: list[Target]) -> No
     generated = 0
     for said in told:
         print(said[-3000:])
+        for phase in PHASES.split(","):
+            assert f"✅ {phase.capitalize()}" in said, f"{phase} was not made to its end"
         counts = [int(number) for number in re.findall(r"(\d+) generated", said)]
         assert counts, said
         generated += sum(counts)
