@@ -1,7 +1,7 @@
 # Everything a person types. `make` alone shows the list.
 .DEFAULT_GOAL := help
-.PHONY: help run test fmt lint types bench bench-api bench-query fuzz docs docs-reference lock clean \
-	install install-dev
+.PHONY: help run test fmt lint types bench bench-api bench-query bench-runs chaos fuzz docs \
+	docs-reference lock clean install install-dev
 SHELL := /bin/sh
 PYTHON ?= python3
 VENV := .venv
@@ -58,6 +58,18 @@ docs: install-dev docs-reference ## build the documents into artifacts/docs/inde
 
 docs-reference: $(DONE)/project $(DONE)/dev ## write docs/reference/ from the code
 	$(BIN)/python website/reference.py
+
+bench-runs: install-dev ## measure runs: no-op rate, delay after the due time, stop, an idle node
+	$(BIN)/python -m benchmarks.runs
+
+# Each count can be given (make chaos CHAOS_KILLS=200), and a seed to replay what another run met.
+chaos: install-dev ## kill, stop, cut off and fill up everything, hundreds of times; takes hours
+	CHAOS_SEED=$${CHAOS_SEED:-$$(date +%s)} \
+	CHAOS_KILLS=$${CHAOS_KILLS:-1000} CHAOS_SLEEPERS=$${CHAOS_SLEEPERS:-100} \
+	CHAOS_RESTARTS=$${CHAOS_RESTARTS:-100} CHAOS_LOST_ANSWERS=$${CHAOS_LOST_ANSWERS:-100} \
+	CHAOS_NETWORK_SEEDS=$${CHAOS_NETWORK_SEEDS:-10} CHAOS_FULL_DISKS=$${CHAOS_FULL_DISKS:-10} \
+	CHAOS_SCHEDULES=$${CHAOS_SCHEDULES:-10000} CHAOS_CHANGING=$${CHAOS_CHANGING:-200} \
+	$(BIN)/pytest -s --timeout 36000 tests/chaos
 
 lock: $(DONE)/uv ## resolve the dependencies anew into requirements*.lock
 	$(UV) pip compile $(LOCK) pyproject.toml -o requirements.lock

@@ -57,8 +57,12 @@ def client(
 
 
 def make_job(client: httpx.Client, slow: SlowSource) -> str:
-    source = connect(client, "Office", "OData", f"URL={slow.url}")
-    body = caching(source, sourceSchema="OData", sourceTable="Things")
+    return make_job_on(client, slow, "Office")
+
+
+def make_job_on(client: httpx.Client, slow: SlowSource, name: str) -> str:
+    source = connect(client, name, "OData", f"URL={slow.url}")
+    body = caching(source, sourceName=name, sourceSchema="OData", sourceTable="Things")
     return str(ok(client.post("/api/job/create", json=body))["jobs"][0]["id"])
 
 
@@ -129,6 +133,22 @@ def test_a_worker_that_is_asked_to_end_hands_its_run_back(
     slow.let_go()
     with process("worker", settings=settings, log=tmp_path / "second.log"):
         assert wait_for_end(client, job_id)["lastRun"]["status"] == "JOB_SUCCESS"
+
+
+def test_a_worker_that_is_asked_to_end_lets_its_run_finish_in_its_grace_time(
+    client: httpx.Client, slow: SlowSource, settings: dict[str, str], tmp_path: Path
+) -> None:
+    grace = settings | {"TIDEWELL_SHUTDOWN_GRACE": "60"}
+    with process("worker", settings=grace, log=tmp_path / "worker.log") as worker:
+        job_id = make_job(client, slow)
+        slow.wait_until_read()
+        worker.terminate()
+        second = make_job_on(client, slow, "Other")
+        slow.let_go()
+        assert worker.wait(60) == 0
+    assert ok(client.get(f"/api/job/{job_id}"))["jobs"][0]["lastRun"]["status"] == "JOB_SUCCESS"
+    # It took no other run meanwhile.
+    assert ok(client.get(f"/api/job/{second}"))["jobs"][0]["lastRun"]["status"] == "JOB_QUEUED"
 
 
 def test_while_the_state_database_is_away_the_answer_is_503(

@@ -23,6 +23,7 @@ from psycopg import sql
 from tests.acceptance.conftest import caching, connect
 from tests.acceptance.test_crashes import make_job, run_process, slow
 from tests.conftest import CacheDatabase
+from tests.faulty_relay import Fault, relay
 from tests.odd_service import Answer, odd_service
 from tests.product import Vendor, make_customer, make_vendor, ok, process, wait_for_end
 from tests.running_product import free_port, wait_until_ready
@@ -39,6 +40,16 @@ TABLES = """
 SELECT count(*) FROM pg_class WHERE relkind IN ('r', 'p')
    AND relnamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)
    AND relnamespace::regnamespace::text NOT LIKE 'pg_toast%' AND relname <> 'cached_table'
+"""
+COPYING = """
+SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%FROM STDIN%' AND pid <> pg_backend_pid()
+"""
+# A merge that takes long: the owner's own trigger sleeps.
+SLOW_MERGE = """
+DELETE FROM "Office"."Things" WHERE "ID" = 1;
+CREATE FUNCTION sleep() RETURNS trigger LANGUAGE plpgsql
+    AS 'BEGIN PERFORM pg_catalog.pg_sleep(60); RETURN NEW; END';
+CREATE TRIGGER slow BEFORE INSERT ON "Office"."Things" FOR EACH ROW EXECUTE FUNCTION sleep();
 """
 
 
@@ -180,6 +191,43 @@ def test_while_its_process_hears_nothing(
     os.kill(child.pid, signal.SIGSTOP)
     stop_in_time(client, job_id, cache_database, 0)
     assert not psutil.pid_exists(child.pid)
+
+
+def test_while_rows_trickle_to_the_cache(
+    client: httpx.Client, slow: SlowSource, cache_database: CacheDatabase
+) -> None:
+    slow.let_go()
+    with relay(cache_database.host, cache_database.port) as link:
+        text = cache_database.connection_string.replace(
+            f"Port={cache_database.port}", f"Port={link.port}"
+        )
+        ok(client.post("/api/job/cacheConnection", json={"connectionString": text}))
+        link.fault = Fault(drip=800)
+        job_id = make_job(client, slow)
+        until(lambda: one_number(cache_database, COPYING) > 0)
+        stop_in_time(client, job_id, cache_database, 0)
+
+
+def test_while_rows_are_merged(
+    client: httpx.Client, slow: SlowSource, cache_database: CacheDatabase
+) -> None:
+    slow.let_go()
+    job_id = make_job(client, slow)
+    first = wait_for_end(client, job_id)["lastRun"]["dateTime"]
+    with psycopg.connect(cache_database.url) as owner:
+        owner.execute(SLOW_MERGE)
+    ok(client.post(f"/api/job/{job_id}/run"))
+    merging = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
+    until(lambda: one_number(cache_database, merging) > 0)
+    ordered = time.time()
+    ok(client.post(f"/api/job/{job_id}/stop"))
+    job = wait_for_end(client, job_id, after=first)
+    assert job["lastRun"]["status"] == "JOB_STOPPED"
+    ended = datetime.fromisoformat(newest(client, job_id)["finished"]).timestamp()
+    assert ended - ordered <= BOUND_SECONDS
+    until(lambda: one_number(cache_database, SESSIONS) == 0, 2)
+    # As it was before: with the row that its owner took out, and the refresh was putting back.
+    assert one_number(cache_database, 'SELECT count(*) FROM "Office"."Things"') == slow.rows - 1
 
 
 @pytest.mark.parametrize("hears", [True, False], ids=["asked", "killed"])

@@ -17,6 +17,7 @@ from tidewell.cache.spool import Spool
 from tidewell.cache.types import Held
 from tidewell.cache.wire import CopyStream, Fitting
 from tidewell.errors import CacheConflict, CacheError
+from tidewell.failpoint import reached
 from tidewell.state.statements import statements
 
 _SQL = statements("tidewell.cache", "table.sql")
@@ -307,6 +308,7 @@ class Load:
             table=table, columns=shape.identifiers([column.name for column in columns])
         )
         self._statements.tell(composed)
+        reached("before COPY")
         with self._connection.cursor() as cursor:
             with cursor.copy(composed) as copy:
                 for piece in stream.pieces(batches):
@@ -314,6 +316,7 @@ class Load:
                     if stream is self._stream:
                         self._progress(self._fitting.counts.rows, stream.bytes)
             confirmed = cursor.rowcount
+        reached("after COPY")
         if confirmed != stream.rows:
             raise CacheError(
                 f"The cache took {confirmed} of {stream.rows} rows; nothing was written."

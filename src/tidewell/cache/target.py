@@ -25,6 +25,7 @@ from tidewell.cache.plan import (
     TypeChange,
 )
 from tidewell.errors import CacheConflict, CacheError, CacheUnavailable, FencedOut, Stopped
+from tidewell.failpoint import reached
 from tidewell.state.statements import statements
 
 _SQL = statements("tidewell.cache", "table.sql")
@@ -81,7 +82,7 @@ class CacheTarget:
             CacheConflict: another job, or a table that Tidewell did not make, is in the place.
         """
         with self._errors():
-            self._make_bookkeeping()
+            _make_bookkeeping(self._connection)
             # Before the fence: an older attempt may hold it, and wait for somebody who never comes.
             self._connection.execute(
                 _BOOKS["end_sessions"],
@@ -148,13 +149,6 @@ class CacheTarget:
             self._commit()
         return receipt
 
-    def _make_bookkeeping(self) -> None:
-        row = self._connection.execute(_BOOKS["has_bookkeeping"]).fetchone()
-        if row and not row[0]:
-            self._connection.execute(_BOOKS["lock_creation"])
-            self._connection.execute(_BOOKS["make_bookkeeping"])
-            self._connection.commit()
-
     def _check_place(self, kind: str | None, *, ours: bool) -> None:
         owner = self._connection.execute(
             _BOOKS["owner"],
@@ -205,8 +199,10 @@ class CacheTarget:
 
     def _commit(self) -> None:
         """Commit; when the answer is lost, ask the server what happened."""
+        reached("before COMMIT")
         try:
             self._connection.commit()
+            reached("after COMMIT")
         except psycopg.OperationalError as error:
             if self._cancelled.is_set() or not self._connection.closed:
                 raise
@@ -267,20 +263,26 @@ def drop_cached_table(address: CacheAddress, job_id: UUID) -> None:
             raise explained(error, address) from error
 
 
-def settle_attempt(address: CacheAddress, fence: Fence) -> Receipt | None:
+def settle_attempt(
+    address: CacheAddress, fence: Fence, *, take_over: bool = False
+) -> Receipt | None:
     """End what an attempt still does in the cache, and give its run's receipt if it committed.
 
     For when nobody else can tell: the answer to COMMIT was lost, or the attempt's process died.
-    Raises CacheError.
+    Where that is not certain (its worker is silent), `fence` is a newer attempt that takes over:
+    whatever wakes up later is fenced out. Raises CacheError.
     """
     with connect(address, "tidewell settle") as connection:
         try:
+            if take_over:
+                _make_bookkeeping(connection)
             row = connection.execute(_BOOKS["has_bookkeeping"]).fetchone()
             if not row or not row[0]:
                 return None
-            connection.execute(
-                _BOOKS["end_sessions"], {"job_id": fence.job_id, "attempt": fence.attempt}
-            )
+            ours = {"job_id": fence.job_id, "attempt": fence.attempt}
+            connection.execute(_BOOKS["end_sessions"], ours)
+            if take_over:
+                connection.execute(_BOOKS["register"], ours)
             # A session that is just committing holds the fence: waiting for it tells how it ended.
             connection.execute(_BOOKS["hold"], {"job_id": fence.job_id})
             found = connection.execute(
@@ -289,6 +291,14 @@ def settle_attempt(address: CacheAddress, fence: Fence) -> Receipt | None:
         except psycopg.Error as error:
             raise explained(error, address) from error
     return _receipt(found[0]) if found else None
+
+
+def _make_bookkeeping(connection: Connection) -> None:
+    row = connection.execute(_BOOKS["has_bookkeeping"]).fetchone()
+    if row and not row[0]:
+        connection.execute(_BOOKS["lock_creation"])
+        connection.execute(_BOOKS["make_bookkeeping"])
+        connection.commit()
 
 
 def _application_name(fence: Fence) -> str:

@@ -16,6 +16,7 @@ from tidewell.egress import EgressRules
 from tidewell.query.processes import QueryProcesses
 from tidewell.runs.queue import Queue
 from tidewell.runs.retention import keep_forgetting
+from tidewell.runs.settling import Settling
 from tidewell.runs.sweeper import keep_sweeping
 from tidewell.runs.ticker import keep_ticking
 from tidewell.runs.worker import keep_working
@@ -75,8 +76,9 @@ async def background(node: Node, *, worker: bool, ticker: bool) -> AsyncIterator
     """Run the duties of a node until the block ends."""
     duties: dict[str, Coroutine[Any, Any, None]] = {}
     if ticker:
+        settling = Settling(node.database, node.sealing, node.settings)
         duties["ticker"] = keep_ticking(node.database, node.queue, clock.now)
-        duties["sweeper"] = keep_sweeping(node.database, node.queue, clock.now)
+        duties["sweeper"] = keep_sweeping(node.database, node.queue, settling.settle, clock.now)
         duties["retention"] = keep_forgetting(node.database, clock.now)
         duties["sender"] = keep_sending(
             node.database, node.sealing, node.environment.egress, clock.now

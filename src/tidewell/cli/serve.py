@@ -12,11 +12,9 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 
-from tidewell import logs, pages, tracing
-from tidewell.api.app import create_app
+from tidewell import logs, tracing
 from tidewell.cli.node import Node, background, open_node, until_signal
 from tidewell.errors import TidewellError
-from tidewell.mcp import serve_mcp
 from tidewell.settings import Settings
 from tidewell.sources.warming import warm_up
 from tidewell.state.opened import allow_own_server, state_url
@@ -46,6 +44,11 @@ class _Server(uvicorn.Server):
 @asynccontextmanager
 async def http(node: Node, host: str, port: int) -> AsyncIterator[str]:
     """Serve the API and give its address. Raises TidewellError when the port is taken."""
+    # Imported here: a worker serves no API, and starts a second earlier without it.
+    from tidewell import pages  # noqa: PLC0415
+    from tidewell.api.app import create_app  # noqa: PLC0415
+    from tidewell.mcp import serve_mcp  # noqa: PLC0415
+
     app = create_app(node)
     app.include_router(pages.router)
     # Before anything of the MCP server stands, which would wrap the error of a port that is taken.

@@ -12,6 +12,7 @@ from tidewell.cache import CacheAddress, CacheTarget
 from tidewell.cache.plan import CacheColumn, Fence, LoadPlan, Mode, Place, Receipt, Standing
 from tidewell.egress import EgressRules
 from tidewell.errors import CacheConflict, SourceBroken, SourceNotFound, Stopped
+from tidewell.failpoint import reached
 from tidewell.runs.log import RunLog
 from tidewell.runs.messages import Backend, CachingTask, Message, Progress
 from tidewell.runs.reading import SourceTable
@@ -108,6 +109,7 @@ class CachingRun:
                     if watermark:
                         watermark.see(batch)
                     yield batch
+            reached("after read")
 
         detects = task.detect_deletes and mode == "incremental"
         receipt = target.load(

@@ -10,6 +10,9 @@ from typing import Self
 from tidewell import tracing
 from tidewell.runs.messages import STOP, Done, Failed, Message, Task, decode, trace_line
 
+PROGRAM = "tidewell.runs.child"
+"""The module that a process runs."""
+
 _STOP_GRACE_SECONDS = 0.6
 _LINE_LIMIT = 1 << 20
 _TASKS_PER_PROCESS = 100
@@ -35,12 +38,12 @@ class Child:
         self._tasks_left = _TASKS_PER_PROCESS
 
     @classmethod
-    async def spawn(cls) -> Self:
+    async def spawn(cls, program: str = PROGRAM) -> Self:
         """Start a process; its start-up goes on while the caller prepares the task."""
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
-            "tidewell.runs.child",
+            program,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             limit=_LINE_LIMIT,
@@ -116,8 +119,9 @@ class Child:
 class Children:
     """The warm processes of a worker: handed out, taken back, and at most so many kept."""
 
-    def __init__(self, keep: int) -> None:
+    def __init__(self, keep: int, program: str = PROGRAM) -> None:
         self._keep = keep
+        self._program = program
         self._idle: list[Child] = []
 
     async def take(self) -> Child:
@@ -127,7 +131,7 @@ class Children:
             if child.usable:
                 return child
             await child.close()
-        return await Child.spawn()
+        return await Child.spawn(self._program)
 
     async def give_back(self, child: Child) -> None:
         """A process whose run has ended; it is kept warm or closed."""

@@ -21,22 +21,21 @@ from tidewell.errors import (
     CacheUnavailable,
     Disposition,
     RunTimedOut,
-    Stopped,
     TidewellError,
     Unavailable,
 )
+from tidewell.failpoint import reached
 from tidewell.jobs import repository as jobs
-from tidewell.jobs.settings import SCHEDULED_QUERY
 from tidewell.runs import life, repository
 from tidewell.runs.children import Children, ProcessDied
 from tidewell.runs.commands import queue_again
 from tidewell.runs.messages import Done, Failed, Task
 from tidewell.runs.queue import Queue
 from tidewell.runs.reports import FLUSH_SECONDS, Reports
-from tidewell.runs.repository import Claim, Outcome
+from tidewell.runs.repository import Claim, Outcome, success_of
 from tidewell.runs.retries import pause
 from tidewell.runs.settling import settle
-from tidewell.runs.tasks import caching_task, scheduled_query_task
+from tidewell.runs.tasks import task_of_claim
 from tidewell.settings import Settings
 from tidewell.state.database import Connection, Database
 
@@ -70,18 +69,26 @@ class Execution:
 
     async def execute(self, run_id: UUID, queue_id: int) -> None:
         """Execute a run to its end. Cancelling this ends the run's process first."""
-        async with self._database.transaction() as connection:
-            claim = await repository.claim(connection, run_id, queue_id, self._clock())
-        if claim is None:
+        claiming = asyncio.create_task(self._claim(run_id, queue_id))
+        try:
+            claimed = await asyncio.shield(claiming)
+        except asyncio.CancelledError:
+            await asyncio.wait([claiming])
+            if not claiming.exception() and (claimed := claiming.result()) is not None:
+                reports = Reports(self._database, claimed[0])
+                await asyncio.shield(self._interrupted(claimed[0], reports, None))
+            raise
+        if claimed is None:
             return
+        claim, task = claimed
         ids = {"account_id": claim.account_id, "job_id": claim.job_id, "run_id": claim.run_id}
         with bound_contextvars(**{name: str(one) for name, one in ids.items()}):
-            await self._execute(claim)
+            await self._execute(claim, task)
 
-    async def _execute(self, claim: Claim) -> None:
+    async def _execute(self, claim: Claim, task: Task | TidewellError) -> None:
         log.info("run_started", attempt=claim.attempt)
         reports = Reports(self._database, claim)
-        attempt = asyncio.create_task(self._attempt(claim, reports))
+        attempt = asyncio.create_task(self._attempt(claim, task, reports))
         self._going[claim] = attempt
         try:
             try:
@@ -89,7 +96,10 @@ class Execution:
             except asyncio.CancelledError:
                 _end(attempt)
                 await asyncio.wait([attempt])
-                await asyncio.shield(self._interrupted(claim, reports, attempt))
+                told = None
+                if not attempt.cancelled() and attempt.exception() is None:
+                    told = attempt.result()
+                await asyncio.shield(self._interrupted(claim, reports, told))
                 current = asyncio.current_task()
                 if current is not None and current.cancelling():
                     raise
@@ -120,11 +130,28 @@ class Execution:
                 if ours.get(claim.run_id, True) and attempt is not None:
                     _end(attempt)
 
-    async def _attempt(self, claim: Claim, reports: Reports) -> Done | Failed:
+    async def _claim(
+        self, run_id: UUID, queue_id: int
+    ) -> tuple[Claim, Task | TidewellError] | None:
+        """Claim a run, with what it needs or why it cannot begin; None: it is not to be had."""
+        async with self._database.transaction() as connection:
+            claim = await repository.claim(connection, run_id, queue_id, self._clock())
+            if claim is None:
+                return None
+            try:
+                task = await task_of_claim(connection, claim, self._sealing, self._settings)
+            except TidewellError as error:
+                return claim, error
+        return claim, task
+
+    async def _attempt(
+        self, claim: Claim, task: Task | TidewellError, reports: Reports
+    ) -> Done | Failed:
         """Execute in a process; every error becomes an answer."""
+        if isinstance(task, TidewellError):
+            return _failed(task)
         flushing = asyncio.create_task(reports.keep_flushing())
         try:
-            task = await self._task(claim)
             reports.retries = task.retries
             seconds = task.timeout_seconds
             async with asyncio.timeout(None if seconds is None else self._left(claim, seconds)):
@@ -156,17 +183,6 @@ class Execution:
         """What is left of a run's time, all its attempts and the waits between them counted."""
         end = claim.started_at + timedelta(seconds=seconds)
         return max((end - self._clock()).total_seconds(), 0.0)
-
-    async def _task(self, claim: Claim) -> Task:
-        async with self._database.transaction() as connection:
-            row = await repository.task(connection, claim)
-            if row is None:
-                raise Stopped("The job was deleted.")
-            if row["job_type"] == SCHEDULED_QUERY:
-                return await scheduled_query_task(
-                    connection, claim, row, self._sealing, self._settings
-                )
-        return caching_task(row, claim.run_id, claim.attempt, self._sealing, self._settings)
 
     async def _in_process(self, task: Task, reports: Reports) -> Done | Failed:
         taking = asyncio.create_task(self._children.take())
@@ -200,14 +216,12 @@ class Execution:
         return ended
 
     async def _interrupted(
-        self, claim: Claim, reports: Reports, attempt: "asyncio.Task[Done | Failed]"
+        self, claim: Claim, reports: Reports, ended: Done | Failed | None
     ) -> None:
         """After a cancellation: stopped, or handed back; nothing where another worker has it."""
-        if not attempt.cancelled() and attempt.exception() is None:
-            ended = attempt.result()
-            if isinstance(ended, Done):
-                await self._finish(claim, reports, _success(ended))
-                return
+        if isinstance(ended, Done):
+            await self._finish(claim, reports, success_of(ended))
+            return
 
         async def write(connection: Connection) -> None:
             active = await repository.active(connection, claim.account_id, claim.job_id)
@@ -233,7 +247,7 @@ class Execution:
 
     async def _ended(self, claim: Claim, reports: Reports, ended: Done | Failed) -> None:
         if isinstance(ended, Done):
-            outcome = _success(ended)
+            outcome = success_of(ended)
         elif ended.disposition == Disposition.STOP:
             outcome = _STOPPED
         elif ended.disposition == Disposition.RETRY and claim.failures < reports.retries:
@@ -286,7 +300,9 @@ class Execution:
                 await write(connection)
 
         await _patiently(reports.flush)
+        reached("before state write")
         await _patiently(write_in_transaction)
+        reached("after state write")
 
 
 def _end(attempt: "asyncio.Task[Done | Failed]") -> None:
@@ -316,14 +332,3 @@ async def _patiently(write: Callable[[], Awaitable[None]]) -> None:
 
 def _failed(error: TidewellError) -> Failed:
     return Failed(error.code, error.message, error.disposition)
-
-
-def _success(ended: Done) -> Outcome:
-    return Outcome(
-        "success",
-        "Its rows are committed.",
-        rows_read=ended.rows_read,
-        bytes_copied=ended.bytes_copied,
-        rows_affected=ended.rows_affected,
-        receipt=dict(ended.receipt),
-    )

@@ -57,8 +57,13 @@ UPDATE run
 -- across accounts: a worker executes what the queue hands it; the row then tells the account.
 -- Take a run into execution, with the next attempt number. One that has ended, or that another job
 -- of the queue carries by now, is not taken.
+-- The number also rises with the time (milliseconds since 2025): the caches remember it, and a
+-- state database that was restored from a backup would otherwise count what they have seen already.
 UPDATE run
-   SET state = 'running', attempt = nextval('attempt_number'), attempts = attempts + 1,
+   SET state = 'running', attempts = attempts + 1,
+       attempt = setval('attempt_number', greatest(
+           nextval('attempt_number'),
+           (extract(epoch FROM clock_timestamp() - timestamptz '2025-01-01T00:00Z') * 1000)::bigint)),
        started_at = coalesce(started_at, %(now)s), changed_at = %(now)s, reason = %(reason)s,
        beat_at = clock_timestamp(), rows_read = 0, bytes_copied = 0
  WHERE id = %(id)s AND queue_id = %(queue_id)s AND state = ANY(%(from_states)s)
@@ -157,6 +162,17 @@ SELECT run.id, run.account_id, run.job_id, run.state, run.attempt, run.queue_id,
  ORDER BY run.queued_at
  LIMIT %(limit)s
    FOR UPDATE OF run SKIP LOCKED;
+
+-- name: take_over
+-- A lost run gets the number under which it is settled, and the time for that: its worker, should it
+-- wake up, has an older one.
+UPDATE run
+   SET attempt = setval('attempt_number', greatest(
+           nextval('attempt_number'),
+           (extract(epoch FROM clock_timestamp() - timestamptz '2025-01-01T00:00Z') * 1000)::bigint)),
+       beat_at = clock_timestamp()
+ WHERE account_id = %(account_id)s AND id = %(id)s AND state = 'running'
+RETURNING account_id, job_id, attempt, attempts, failures, started_at;
 
 -- name: end_lost
 -- A lost run that is not tried again.

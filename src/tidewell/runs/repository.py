@@ -17,7 +17,7 @@ from tidewell.errors import NotFound
 from tidewell.lax import without_nul
 from tidewell.runs import life
 from tidewell.runs.life import Ended
-from tidewell.runs.messages import LogLine
+from tidewell.runs.messages import Done, LogLine
 from tidewell.state.database import Connection
 from tidewell.state.statements import statements
 from tidewell.webhooks.events import announce_end
@@ -61,6 +61,18 @@ class Outcome:
     receipt: dict[str, Any] | None = None
     error_code: str | None = None
     error_message: str | None = None
+
+
+def success_of(ended: Done) -> Outcome:
+    """The outcome of a run that has committed."""
+    return Outcome(
+        "success",
+        "Its rows are committed.",
+        rows_read=ended.rows_read,
+        bytes_copied=ended.bytes_copied,
+        rows_affected=ended.rows_affected,
+        receipt=dict(ended.receipt),
+    )
 
 
 async def insert(
@@ -263,6 +275,13 @@ async def lost(connection: Connection, dead_after: float, limit: int) -> list[di
     """Active runs without a sign of life for so many seconds, or that nothing carries; locked."""
     cursor = await connection.execute(_SQL["lost_runs"], {"dead_after": dead_after, "limit": limit})
     return await cursor.fetchall()
+
+
+async def take_over(connection: Connection, account_id: UUID, run_id: UUID) -> Claim | None:
+    """Take a lost run over to settle it, as one more attempt; None when it has ended by now."""
+    cursor = await connection.execute(_SQL["take_over"], {"account_id": account_id, "id": run_id})
+    row = await cursor.fetchone()
+    return None if row is None else Claim(run_id=run_id, **row)
 
 
 async def end_lost(

@@ -10,6 +10,7 @@ import pyarrow as pa
 from tidewell.cache import CacheAddress, CacheTarget
 from tidewell.cache.plan import CacheColumn, Fence, LoadPlan, Mode, Place, Receipt
 from tidewell.errors import QueryFailed, SourceBroken, Stopped
+from tidewell.failpoint import reached
 from tidewell.query.engine import Answer, Engine
 from tidewell.query.live import computable
 from tidewell.query.messages import QueryTask
@@ -132,6 +133,7 @@ class ScheduledQueryRun:
         for chunk in answer.result.chunks:
             self._check()
             yield as_batch(chunk, answer.result.schema)
+        reached("after read")
 
     def _tell(self, engine: Engine, answer: Answer) -> None:
         where = f"{self._task.cache_schema}.{self._task.cache_table}"

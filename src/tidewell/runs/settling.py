@@ -9,11 +9,39 @@ from dataclasses import asdict
 
 from tidewell.cache import CacheAddress, settle_attempt
 from tidewell.cache.plan import Fence, Receipt
-from tidewell.errors import CacheError, CacheUnavailable
+from tidewell.connections.sealing import SealingBox
+from tidewell.errors import CacheError, CacheUnavailable, TidewellError
 from tidewell.runs.messages import Done, Task
+from tidewell.runs.repository import Claim
+from tidewell.runs.tasks import task_of_claim
+from tidewell.settings import Settings
+from tidewell.state.database import Database
+
+_LOST_SECONDS = 7.0  # less than a run goes without a sign of life: one sweeper settles it
 
 
-async def settle(task: Task, seconds: float) -> Done | None:
+class Settling:
+    """Settles the runs of dead workers, for the sweeper."""
+
+    def __init__(self, database: Database, sealing: SealingBox, settings: Settings) -> None:
+        self._database = database
+        self._sealing = sealing
+        self._settings = settings
+
+    async def settle(self, claim: Claim) -> Done | None:
+        """End what older attempts of a run do in the cache, and tell whether one has committed.
+
+        `claim` is the attempt that has taken over. Raises CacheUnavailable.
+        """
+        try:
+            async with self._database.transaction() as connection:
+                task = await task_of_claim(connection, claim, self._sealing, self._settings)
+        except TidewellError:
+            return None  # without its job, or its cache, nothing of it can be told any more
+        return await settle(task, _LOST_SECONDS, take_over=True)
+
+
+async def settle(task: Task, seconds: float, *, take_over: bool = False) -> Done | None:
     """End what the attempt still does in the cache, and tell whether it committed.
 
     Raises CacheUnavailable when the cache does not say so in time; its sessions are then ended
@@ -26,6 +54,7 @@ async def settle(task: Task, seconds: float) -> Done | None:
             settle_attempt,
             CacheAddress(**task.cache),
             Fence(task.job_id, task.run_id, task.attempt),
+            take_over=take_over,
         )
     )
     done, _ = await asyncio.wait([asking], timeout=seconds)

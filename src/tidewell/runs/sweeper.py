@@ -8,17 +8,20 @@ thought dead from committing.
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import procrastinate.exceptions
 import structlog
 
 from tidewell.clock import Clock
-from tidewell.errors import Unavailable
+from tidewell.errors import CacheUnavailable, Unavailable
 from tidewell.runs import life, repository
 from tidewell.runs.commands import queue_again
+from tidewell.runs.messages import Done
 from tidewell.runs.queue import DROP, EXECUTE, QUEUE, Queue
-from tidewell.runs.repository import Outcome
+from tidewell.runs.repository import Claim, Outcome, success_of
 from tidewell.state.database import Database
 
 DEAD_AFTER_SECONDS = 9.0
@@ -40,18 +43,40 @@ _GIVEN_UP = Outcome(
     ),
 )
 _STOPPED = Outcome("stopped", "Somebody asked for its end, and its worker is gone.")
+_UNKNOWN = " The cache does not say whether it had committed."
+
+Settle = Callable[[Claim], Awaitable[Done | None]]
+"""Tells whether a run whose worker is gone had committed. Raises CacheUnavailable."""
 
 
-async def sweep(database: Database, queue: Queue, now: datetime) -> int:
-    """Queue again whatever dead workers left; returns how many runs that were."""
+@dataclass(frozen=True)
+class Swept:
+    """How many runs of dead workers were found, and those of them that are not tried again.
+
+    These are settled before they end: their worker may have died between the commit and the word
+    of it, and may even wake up.
+    """
+
+    found: int
+    over: list[tuple[Claim, Outcome]]
+
+
+async def sweep(database: Database, queue: Queue, now: datetime) -> Swept:
+    """Queue again whatever dead workers left."""
+    over: list[tuple[Claim, Outcome]] = []
     async with database.transaction() as connection:
         lost = await repository.lost(connection, DEAD_AFTER_SECONDS, _BATCH)
         for run in lost:
             await repository.remove_from_queue(connection, run["queue_id"])
-            if run["stop_requested_at"] is not None:
-                await repository.end_lost(connection, run["account_id"], run["id"], _STOPPED, now)
-            elif run["recoveries"] >= MOST_RECOVERIES:
-                await repository.end_lost(connection, run["account_id"], run["id"], _GIVEN_UP, now)
+            if run["stop_requested_at"] is not None or run["recoveries"] >= MOST_RECOVERIES:
+                outcome = _GIVEN_UP if run["stop_requested_at"] is None else _STOPPED
+                claim = await repository.take_over(connection, run["account_id"], run["id"])
+                if claim is None:  # it waits: no worker has it
+                    await repository.end_lost(
+                        connection, run["account_id"], run["id"], outcome, now
+                    )
+                else:
+                    over.append((claim, outcome))
             else:
                 await queue_again(
                     connection,
@@ -72,15 +97,42 @@ async def sweep(database: Database, queue: Queue, now: datetime) -> int:
     )
     for job in stalled:
         await queue.app.job_manager.retry_job(job)
-    return len(lost)
+    return Swept(len(lost), over)
 
 
-async def keep_sweeping(database: Database, queue: Queue, clock: Clock) -> None:
+async def end(
+    database: Database, settle: Settle, claim: Claim, outcome: Outcome, now: datetime
+) -> None:
+    """End a run of a dead worker: as a success where it had committed."""
+    try:
+        told = await settle(claim)
+    except CacheUnavailable:
+        outcome = replace(outcome, reason=outcome.reason + _UNKNOWN)
+    else:
+        outcome = outcome if told is None else success_of(told)
+    async with database.transaction() as connection:
+        await repository.finish(connection, claim, outcome, now)
+
+
+async def keep_sweeping(database: Database, queue: Queue, settle: Settle, clock: Clock) -> None:
     """Sweep until cancelled; while the database is away, try again."""
-    while True:
-        try:
-            if found := await sweep(database, queue, clock()):
-                log.warning("runs_recovered", runs=found)
-        except (Unavailable, procrastinate.exceptions.ConnectorException) as error:
-            log.warning("sweep_failed", reason=str(error))
-        await asyncio.sleep(_PERIOD_SECONDS)
+    async with asyncio.TaskGroup() as ending:  # a cache that is slow to answer holds nobody up
+        while True:
+            try:
+                swept = await sweep(database, queue, clock())
+                if swept.found:
+                    log.warning("runs_recovered", runs=swept.found)
+                for claim, outcome in swept.over:
+                    ending.create_task(_end_or_leave(database, settle, claim, outcome, clock))
+            except (Unavailable, procrastinate.exceptions.ConnectorException) as error:
+                log.warning("sweep_failed", reason=str(error))
+            await asyncio.sleep(_PERIOD_SECONDS)
+
+
+async def _end_or_leave(
+    database: Database, settle: Settle, claim: Claim, outcome: Outcome, clock: Clock
+) -> None:
+    try:
+        await end(database, settle, claim, outcome, clock())
+    except Unavailable as error:  # a later sweep finds it again
+        log.warning("sweep_failed", reason=error.message)

@@ -11,6 +11,7 @@ import structlog
 
 from tidewell.clock import Clock
 from tidewell.errors import Unavailable
+from tidewell.failpoint import reached
 from tidewell.jobs import repository as jobs
 from tidewell.runs import life, repository
 from tidewell.runs.commands import queue_again, queue_run
@@ -39,6 +40,10 @@ async def _tick_jobs(database: Database, queue: Queue, now: datetime) -> int:
             due = await jobs.take_due(connection, now, _BATCH)
             for account_id, job_id in due:
                 await queue_run(connection, queue, account_id, job_id, "schedule", now)
+            if due:
+                reached("before tick")
+        if due:
+            reached("after tick")
         total += len(due)
         if len(due) < _BATCH:
             return total

@@ -11,7 +11,7 @@ from procrastinate import JobContext
 from tidewell import tracing
 from tidewell.clock import Clock
 from tidewell.connections.sealing import SealingBox
-from tidewell.runs.children import Children
+from tidewell.runs.children import PROGRAM, Children
 from tidewell.runs.cleaning import drop_deleted
 from tidewell.runs.execution import BEAT_SECONDS, Execution
 from tidewell.runs.queue import QUEUE, Queue
@@ -25,10 +25,19 @@ log = structlog.get_logger()
 
 
 async def keep_working(
-    database: Database, queue: Queue, sealing: SealingBox, settings: Settings, clock: Clock
+    database: Database,
+    queue: Queue,
+    sealing: SealingBox,
+    settings: Settings,
+    clock: Clock,
+    *,
+    program: str = PROGRAM,
 ) -> None:
-    """Execute runs until cancelled; then running ones get a grace time and go back to the queue."""
-    children = Children(keep=settings.run_concurrency)
+    """Execute runs until cancelled; then running ones get a grace time and go back to the queue.
+
+    `program` is the module that executes them in a process of its own.
+    """
+    children = Children(settings.run_concurrency, program)
     execution = Execution(database, queue, sealing, children, settings, clock)
 
     async def execute_run(context: JobContext, run_id: str, traceparent: str = "") -> None:

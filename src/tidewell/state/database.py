@@ -1,5 +1,7 @@
 """The state database: one pool of asynchronous connections, and transactions on it."""
 
+import select
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Self
@@ -14,18 +16,28 @@ Connection = psycopg.AsyncConnection[DictRow]
 """A connection to the state database; rows come as dicts by column name."""
 
 
+_TRUSTED_SECONDS = 2.0
+
+
+class _Pooled(psycopg.AsyncConnection[DictRow]):
+    """A connection that knows when it was last given back."""
+
+    returned_at = 0.0
+
+
 class Database:
     """A pool of connections to the state database.
 
     Connections are checked when they are handed out, so that a restart of PostgreSQL costs a
-    request that comes during it and none after it.
+    request that comes during it and none after it. One that was in use a moment ago is not asked:
+    what a server says when it ends a session has then arrived already.
     """
 
     def __init__(self, url: str, *, max_size: int = 10, timeout: float = 5.0) -> None:
         self.url = url
         self.pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             url,
-            connection_class=psycopg.AsyncConnection[DictRow],
+            connection_class=_Pooled,
             kwargs={
                 "row_factory": dict_row,
                 "application_name": "tidewell",
@@ -36,7 +48,8 @@ class Database:
             min_size=1,
             max_size=max_size,
             timeout=timeout,
-            check=AsyncConnectionPool.check_connection,
+            check=_check,
+            reset=_note_return,
             open=False,
             name="state",
         )
@@ -60,3 +73,22 @@ class Database:
                 yield connection
         except (PoolTimeout, psycopg.OperationalError, psycopg.InterfaceError) as error:
             raise Unavailable from error
+
+
+async def _note_return(connection: Connection) -> None:
+    if isinstance(connection, _Pooled):
+        connection.returned_at = time.monotonic()
+
+
+async def _check(connection: Connection) -> None:
+    """Raise an error when a connection is broken; the pool then makes another one."""
+    idle = time.monotonic() - getattr(connection, "returned_at", 0.0)
+    if idle > _TRUSTED_SECONDS or _has_news(connection):
+        await AsyncConnectionPool.check_connection(connection)
+
+
+def _has_news(connection: Connection) -> bool:
+    """Whether the server has sent something that nobody has read: its farewell, for one."""
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return bool(poll.poll(0))

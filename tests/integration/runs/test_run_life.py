@@ -9,13 +9,16 @@ import pytest
 from tests.integration.runs.nodes import NOW, Node, node
 from tidewell.accounts import audit
 from tidewell.accounts.audit import Action, Author
+from tidewell.connections.sealing import SealingBox
 from tidewell.query import log as query_log
 from tidewell.runs import life, repository
 from tidewell.runs.commands import queue_again, queue_run, stop_run
 from tidewell.runs.repository import Claim, Outcome
 from tidewell.runs.retention import forget
-from tidewell.runs.sweeper import MOST_RECOVERIES, sweep
+from tidewell.runs.settling import Settling
+from tidewell.runs.sweeper import MOST_RECOVERIES, end, sweep
 from tidewell.runs.ticker import mend, tick
+from tidewell.settings import Settings
 
 __all__ = ["node"]
 
@@ -107,6 +110,16 @@ class Walk:
         return int(row["n"]) if row else 0
 
 
+async def swept(walk: Walk) -> int:
+    """Sweep as a node does; returns how many runs were found."""
+    database, settings = walk.node.database, Settings()
+    settling = Settling(database, SealingBox([b"0" * 32]), settings)
+    found = await sweep(database, walk.node.queue, NOW)
+    for claim, outcome in found.over:
+        await end(database, settling.settle, claim, outcome, NOW)
+    return found.found
+
+
 @pytest.fixture
 async def walk(node: Node) -> Walk:
     """A job of an account, without a run yet."""
@@ -194,9 +207,9 @@ async def test_while_one_is_active_a_run_is_that_one(walk: Walk) -> None:
 async def test_a_silent_worker_loses_its_run_and_cannot_end_it(walk: Walk) -> None:
     await walk.queue()
     old = await walk.claimed()
-    assert await sweep(walk.node.database, walk.node.queue, NOW) == 0
+    assert await swept(walk) == 0
     await walk.execute(SILENCE)
-    assert await sweep(walk.node.database, walk.node.queue, NOW) == 1
+    assert await swept(walk) == 1
     assert (await walk.state(), await walk.carriers()) == ("queued", 1)
     assert not await walk.finish(old, SUCCESS)
     new = await walk.claimed()
@@ -216,9 +229,9 @@ async def test_a_queued_run_that_is_lost_is_found(walk: Walk, loss: str) -> None
         await walk.execute(WITHOUT_CARRIER)
     else:
         await walk.execute(FETCHED)
-        assert await sweep(walk.node.database, walk.node.queue, NOW) == 0
+        assert await swept(walk) == 0
         await walk.execute(FETCHED_LONG_AGO)
-    assert await sweep(walk.node.database, walk.node.queue, NOW) == 1
+    assert await swept(walk) == 1
     assert (await walk.state(), await walk.carriers()) == ("queued", 1)
     await walk.claimed()
 
@@ -228,8 +241,9 @@ async def test_a_stop_that_meets_a_dead_worker_ends_the_run(walk: Walk) -> None:
     await walk.claimed()
     await walk.stop()
     await walk.execute(SILENCE)
-    await sweep(walk.node.database, walk.node.queue, NOW)
+    await swept(walk)
     assert (await walk.state(), await walk.carriers()) == ("stopped", 0)
+    assert (await ways(walk))[-1] == ("running", "stopped")
 
 
 async def test_what_kills_its_workers_again_and_again_is_given_up(walk: Walk) -> None:
@@ -237,7 +251,7 @@ async def test_what_kills_its_workers_again_and_again_is_given_up(walk: Walk) ->
     for _ in range(MOST_RECOVERIES + 1):
         await walk.claimed()
         await walk.execute(SILENCE)
-        await sweep(walk.node.database, walk.node.queue, NOW)
+        await swept(walk)
     assert (await walk.state(), (await walk.row())["error_code"]) == ("failed", "RUN_LOST")
     await ways(walk)
 
@@ -262,10 +276,10 @@ async def test_a_lane_that_is_held_for_nothing_is_freed(walk: Walk) -> None:
     await walk.claimed()
     await walk.execute(FETCHED_LONG_AGO)
     await walk.execute("UPDATE run SET state = 'success', changed_at = now() WHERE id = %s")
-    await sweep(walk.node.database, walk.node.queue, NOW)
+    await swept(walk)
     assert await walk.carriers() == 1  # its worker may be about to take it out itself
     await walk.execute("UPDATE run SET changed_at = now() - interval '1 minute' WHERE id = %s")
-    await sweep(walk.node.database, walk.node.queue, NOW)
+    await swept(walk)
     assert await walk.carriers() == 0
 
 
@@ -307,6 +321,18 @@ async def test_the_log_of_queries_is_kept_7_days(node: Node) -> None:
     async with node.database.transaction() as connection:
         cursor = await connection.execute("SELECT at FROM query_log")
         assert await cursor.fetchall() == [{"at": NOW - timedelta(days=6)}]
+
+
+async def test_attempts_go_on_after_the_state_was_restored_from_a_backup(walk: Walk) -> None:
+    """The caches remember the newest attempt: a lower one would be fenced out for ever."""
+    await walk.queue()
+    before = await walk.claimed()
+    await walk.finish(before, SUCCESS)
+    async with walk.node.database.transaction() as connection:
+        await connection.execute("SELECT setval('attempt_number', 1)")
+        await connection.execute("DELETE FROM run")
+    await walk.queue()
+    assert (await walk.claimed()).attempt > before.attempt
 
 
 @pytest.mark.parametrize("wrong", [timedelta(days=365), -timedelta(days=365)])
