@@ -10,22 +10,40 @@ import os
 import sys
 import threading
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from queue import SimpleQueue
+from typing import Protocol
 
 import orjson
 import pyarrow as pa
 
 from tidewell import tracing
+from tidewell.cache.plan import Receipt
 from tidewell.errors import SourceUnavailable, Stopped, TidewellError
 from tidewell.lean import keep_pandas_out
 from tidewell.runs.caching import CachingRun
 from tidewell.runs.log import RunLog
 from tidewell.runs.messages import CachingTask, Failed, Message, Task, encode, task_of
-from tidewell.runs.scheduledquery import ScheduledQueryRun
 from tidewell.runs.settling import done_message
 
 _GRACE_SECONDS = 2.0
+
+
+class Run(Protocol):
+    """What a task is executed by."""
+
+    def execute(self) -> Receipt: ...
+    def cancel(self) -> None: ...
+
+
+def _run_of(task: Task, answer: Callable[[Message], None], log: RunLog) -> Run:
+    if isinstance(task, CachingTask):
+        return CachingRun(task, answer, log)
+    # A process that only copies tables does without the 40 MB of what reads SQL.
+    from tidewell.runs.scheduledquery import ScheduledQueryRun  # noqa: PLC0415
+
+    return ScheduledQueryRun(task, answer, log)
 
 
 class Process:
@@ -36,7 +54,7 @@ class Process:
         self._answers = os.fdopen(answers, "wb")
         self._tasks: SimpleQueue[Task | None] = SimpleQueue()
         self._traceparent = ""
-        self._running: CachingRun | ScheduledQueryRun | None = None
+        self._running: Run | None = None
         self._lock = threading.Lock()
         self._writing = threading.Lock()
 
@@ -51,11 +69,7 @@ class Process:
 
     def _execute(self, task: Task) -> Message:
         log = RunLog(self._answer, task.verbosity, task.secrets)
-        run = (
-            CachingRun(task, self._answer, log)
-            if isinstance(task, CachingTask)
-            else ScheduledQueryRun(task, self._answer, log)
-        )
+        run = _run_of(task, self._answer, log)
         with self._lock:
             self._running = run
         try:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -11,8 +12,10 @@ from tidewell.runs.messages import CachingTask
 from tidewell.runs.watermark import as_text
 from tidewell.sources.protocol import Column, Comparison, ReadRequest, Source
 from tidewell.sources.residual import apply_residual
-from tidewell.sources.rowfilter import RowFilter, bind
-from tidewell.sources.rowtest import RowTest
+
+if TYPE_CHECKING:
+    from tidewell.sources.rowfilter import RowFilter
+    from tidewell.sources.rowtest import RowTest
 
 Where = tuple[Comparison, ...]
 
@@ -30,10 +33,10 @@ class SourceTable:
         self._all = source.columns(task.source_schema, task.source_table)
         self.columns = self._cached_columns()
         self.key = self._merge_key()
-        self._filter = self._bound_filter()
-        self._test = (
-            RowTest(self._filter, self._all) if self._filter and self._filter.rest else None
-        )
+        self._filter: RowFilter | None = None
+        self._test: RowTest | None = None
+        if task.filter:
+            self._filter, self._test = self._judge()
 
     def rows(self, where: Where) -> Iterator[pa.RecordBatch]:
         """The rows that the job keeps, with the columns to cache."""
@@ -131,11 +134,15 @@ class SourceTable:
                 f"job's {param}."
             )
 
-    def _bound_filter(self) -> RowFilter | None:
-        if not self._task.filter:
-            return None
+    def _judge(self) -> "tuple[RowFilter, RowTest | None]":
+        """The job's filter, and what judges the rows that the source does not."""
+        # Only here: most jobs have no filter, and what reads one takes 40 MB.
+        from tidewell.sources.rowfilter import bind  # noqa: PLC0415
+        from tidewell.sources.rowtest import RowTest  # noqa: PLC0415
+
         try:
-            return bind(self._task.filter, self._all)
+            found = bind(self._task.filter, self._all)
+            return found, RowTest(found, self._all) if found.rest else None
         except InvalidRequest as error:
             raise SourceBroken(
                 f"The job's filter no longer fits its source: {error.message}"
