@@ -54,7 +54,7 @@ fuzz: install-dev ## make 20,000 calls that the OpenAPI document allows or forbi
 	FUZZ_CASES=20000 FUZZ_SEED=$${FUZZ_SEED:-$$(date +%s)} $(BIN)/pytest -s tests/conformance/job_api/test_fuzz.py
 
 docs: install-dev docs-reference ## build the documents into artifacts/docs/index.html
-	$(BIN)/mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 docs-reference: $(DONE)/project $(DONE)/dev ## write docs/reference/ from the code
 	$(BIN)/python website/reference.py

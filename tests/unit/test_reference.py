@@ -116,3 +116,11 @@ def test_every_command_and_option_is_there() -> None:
 
 def test_every_event_of_a_webhook_is_there() -> None:
     assert [event for event in Event if f"`{event}`" not in text("calls.md")] == []
+
+
+def test_every_page_is_in_the_sites_navigation() -> None:
+    listed = (ROOT / "mkdocs.yml").read_text()
+    pages = [str(path.relative_to(FOLDER.parent)) for path in FOLDER.parent.rglob("*.md")]
+    assert len(pages) > 30
+    missing = [page for page in pages if not re.search(rf"[-:] {re.escape(page)}$", listed, re.M)]
+    assert missing == [], "name it under `nav` in mkdocs.yml"
