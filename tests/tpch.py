@@ -251,10 +251,10 @@ def differences(found: Answer, reference: Answer) -> list[str]:
 
 
 def _comparable(rows: list[tuple[Any, ...]]) -> Counter[tuple[Any, ...]]:
-    return Counter(tuple(_value(one) for one in row) for row in rows)
+    return Counter(tuple(comparable(one) for one in row) for row in rows)
 
 
-def _value(value: Any) -> Any:
+def comparable(value: Any) -> Any:
     """A value that is equal where numbers differ only by how an engine rounds an average."""
     if isinstance(value, bool) or value is None:
         return value

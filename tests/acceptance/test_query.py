@@ -87,6 +87,7 @@ def test_values_come_in_the_forms_of_their_types(ask: Ask) -> None:
     assert rows(result)[0][2:] == [
         *("2024-01-31", "2024-01-31T08:30:00", "first", "12:30:00", True, uuid, 1.5, 9.99, None)
     ]
+    assert [row[6] is True for row in rows(result)] == [True, False, False]
     assert rows(result)[2][3] == "2024-02-29T10:00:00.250000"
     assert rows(result)[1][4] is None
 

@@ -95,6 +95,6 @@ def test_a_comment_that_a_person_wrote_is_no_name(
         )
     result = ask("SELECT * FROM invoices WHERE id = 1")
     assert result["schema"][0]["columnLabel"] == "id"
-    error = client.post("/api/query", json={"query": f"SELECT [{LONG}, tru] FROM Office.invoices"})  # noqa: S608
+    error = client.post("/api/query", json={"query": f"SELECT [{LONG}, tru] FROM Office.invoices"})  # noqa: S608 - a name of the test
     assert error.status_code == 400
     assert f"near names: {SECOND}" in error.json()["error"]["message"]

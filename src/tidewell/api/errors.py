@@ -87,7 +87,7 @@ def _answer(
     details: Sequence[Detail] = (),
 ) -> JSONResponse:
     headers = {}
-    if status == 503:
+    if status in (429, 503):
         headers["Retry-After"] = str(RETRY_SECONDS)
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"

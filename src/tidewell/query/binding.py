@@ -23,6 +23,9 @@ from tidewell.query.typing import adapt_types
 from tidewell.sources.near import near_names
 from tidewell.sources.protocol import Column
 
+APART = "\x01"
+"""Stands, with a number, in the names that keep columns apart which differ by case alone."""
+
 
 @dataclass(frozen=True)
 class Use:
@@ -203,7 +206,7 @@ def _by_folded_name(columns: Sequence[Column]) -> dict[str, Column]:
         folded = column.name.lower()
         number = counts[folded]
         counts[folded] += 1
-        found[folded if number == 0 else f"{folded}\x01{number}"] = column
+        found[folded if number == 0 else f"{folded}{APART}{number}"] = column
     return found
 
 
@@ -213,7 +216,7 @@ def _fold_names(query: exp.Query, uses: Iterable[Use]) -> None:
         column.name: folded
         for use in uses
         for folded, column in use.columns.items()
-        if "\x01" in folded
+        if APART in folded
     }
     if not exact:
         return
@@ -286,7 +289,7 @@ def _label(select: exp.Expr, scope: Scope | None, uses: Mapping[str, Use]) -> st
         use = uses.get(source.name)
         return use.columns[node.name].name if use and node.name in use.columns else node.name
     if isinstance(source, Scope):
-        for inner in _first_select(source.expression).selects:
+        for inner in _inner_selects(source):
             if inner.alias_or_name == node.name:
                 return _label(inner, source, uses) or node.name
     return node.name
@@ -296,6 +299,14 @@ def _leftmost(scope: Scope | None) -> Scope | None:
     while scope is not None and scope.set_operation_scopes:
         scope = scope.set_operation_scopes[0]
     return scope
+
+
+def _inner_selects(source: Scope) -> list[exp.Expr]:
+    """What a derived table selects; one of VALUES selects nothing by a name of its own."""
+    query = source.expression
+    while isinstance(query, exp.SetOperation | exp.Subquery):
+        query = query.this
+    return query.selects if isinstance(query, exp.Select) else []
 
 
 def _first_select(query: exp.Expr) -> exp.Select:
@@ -316,7 +327,7 @@ def _origin(
         use = uses.get(source.name)
         return (use.named, use.columns[node.name]) if use and node.name in use.columns else None
     if isinstance(source, Scope):
-        for select in _first_select(source.expression).selects:
+        for select in _inner_selects(source):
             if select.alias_or_name == node.name:
                 return _origin(select.unalias(), source, uses)
     return None
@@ -332,6 +343,8 @@ def _put_true_names(bound: exp.Query, uses: Mapping[str, Use]) -> None:
                 known = use.columns.get(column.name) if column.table == alias else None
                 if known is not None and not column.meta.get("true"):
                     true = exp.to_identifier(use.named.stored_name(known), quoted=True)
+                    if APART in column.name:
+                        column.meta["apart"] = column.name
                     column.set("this", true)
                     column.meta["true"] = True
 

@@ -23,7 +23,7 @@ from tidewell.errors import (
     Stopped,
     TidewellError,
 )
-from tidewell.query.binding import Bound, described
+from tidewell.query.binding import APART, Bound, Use, described
 from tidewell.query.places import failure
 from tidewell.query.result import Chunk, Result, ResultColumn
 from tidewell.sources.protocol import Column, FileScan, ReadRequest, Source
@@ -31,6 +31,8 @@ from tidewell.sources.residual import apply_residual
 from tidewell.state.statements import statements
 
 ROWS_AT_ONCE = 8192
+_NARROW_DIGITS = 18
+"""Decimals of no more digits are no 128-bit numbers in DuckDB, as they are in Arrow."""
 _SQL = statements("tidewell.query", "live.sql")
 
 
@@ -95,20 +97,27 @@ class SourceTable:
 class _Stream:
     """What DuckDB scans: each time it asks for a stream, the table is read again."""
 
-    def __init__(self, table: Table, note: Callable[[TidewellError], None]) -> None:
+    def __init__(
+        self, table: Table, apart: Mapping[str, str], note: Callable[[TidewellError], None]
+    ) -> None:
         self._table = table
         self._note = note
+        names = [apart.get(name, name) for name in table.schema.names]
+        self.schema = pa.schema(
+            [field.with_name(name) for field, name in zip(table.schema, names, strict=True)]
+        )
 
     def __arrow_c_schema__(self) -> Any:
-        return self._table.schema.__arrow_c_schema__()
+        return self.schema.__arrow_c_schema__()
 
     def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
-        reader = pa.RecordBatchReader.from_batches(self._table.schema, self._batches())
+        reader = pa.RecordBatchReader.from_batches(self.schema, self._batches())
         return reader.__arrow_c_stream__(requested_schema)
 
     def _batches(self) -> Iterator[pa.RecordBatch]:
         try:
-            yield from self._table.read()
+            for batch in self._table.read():
+                yield pa.RecordBatch.from_arrays(batch.columns, schema=self.schema)
         except TidewellError as error:
             # Through the C interface only its text would arrive.
             self._note(error)
@@ -163,8 +172,9 @@ class LiveSession:
     ) -> Result:
         """Run a statement over tables by the keys of their uses; rows come as they are taken."""
         self._tables.extend(tables.values())
-        for key, table in tables.items():
-            self.duck.register(key, _Stream(table, self._errors.append))
+        for use in bound.uses:
+            if use.key in tables:
+                self._hand_over(use, tables[use.key])
         text = statement_of(bound, schema_only=schema_only)
         with self._told():
             reader = self.duck.execute(text, list(values)).to_arrow_reader(ROWS_AT_ONCE)
@@ -175,6 +185,32 @@ class LiveSession:
             ),
             self._chunks(reader),
         )
+
+    def _hand_over(self, use: Use, table: Table) -> None:
+        """Register a table under the key of its use, as its columns can be computed with."""
+        apart = {
+            use.named.stored_name(column): name
+            for name, column in use.columns.items()
+            if APART in name
+        }
+        stream = _Stream(table, apart, self._errors.append)
+        if not any(_is_mishandled(field.type) for field in stream.schema):
+            self.duck.register(use.key, stream)
+            return
+        rows = f"{use.key} rows"
+        self.duck.register(rows, stream)
+        columns = [
+            sql.SQL("TRY({0}) AS {0}" if _is_mishandled(field.type) else "{0}").format(
+                sql.Identifier(field.name)
+            )
+            for field in stream.schema
+        ]
+        view = sql.SQL(_SQL["shield"]).format(
+            key=sql.Identifier(use.key),
+            columns=sql.SQL(", ").join(columns),
+            rows=sql.Identifier(rows),
+        )
+        self.duck.execute(view.as_string())
 
     def cancel(self) -> None:
         """End what runs, from another thread; it then raises Stopped."""
@@ -212,6 +248,9 @@ def statement_of(bound: Bound, *, schema_only: bool) -> str:
     """The statement as DuckDB runs it, over readers that are named by the keys of their uses."""
 
     def put(node: exp.Expr) -> exp.Expr:
+        if isinstance(node, exp.Column) and "apart" in node.meta:
+            node.set("this", exp.to_identifier(node.meta["apart"], quoted=True))
+            return node
         if isinstance(node, exp.Div) and node.meta.get("whole"):
             return exp.IntDiv(this=node.this, expression=node.expression)
         if isinstance(node, exp.Cast) and node.to.this in exp.DataType.TEXT_TYPES:
@@ -243,21 +282,37 @@ def computable(kind: pa.DataType) -> pa.DataType:
     return kind
 
 
+def _is_mishandled(kind: pa.DataType) -> bool:
+    """DuckDB 1.5.5 cannot push a filter on these into a scan of Arrow, and where it has pruned the
+    column it then hands the wrong columns on. A filter on an expression is not pushed."""
+    if pa.types.is_decimal(kind):
+        return bool(kind.precision <= _NARROW_DIGITS)
+    return isinstance(kind, pa.UuidType)
+
+
 def _told_type(kind: pa.DataType) -> pa.DataType:
-    """The type that a result tells: DuckDB's sums of whole numbers are 128 bits wide."""
+    """The type that a result tells: DuckDB's sums of whole numbers are 128 bits wide, and its
+    truth values are bytes."""
+    if isinstance(kind, pa.Bool8Type):
+        return pa.bool_()
     return pa.decimal128(38, 0) if _is_huge(kind) else kind
 
 
 def _told_batch(batch: pa.RecordBatch) -> pa.RecordBatch:
-    if not any(_is_huge(field.type) for field in batch.schema):
+    if all(_told_type(field.type) is field.type for field in batch.schema):
         return batch
-    columns = [
-        pa.array([_whole(one) for one in column.storage.to_pylist()], pa.decimal128(38, 0))
-        if _is_huge(column.type)
-        else column
-        for column in batch.columns
-    ]
-    return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
+    return pa.RecordBatch.from_arrays(
+        [_told_column(column) for column in batch.columns], names=batch.schema.names
+    )
+
+
+def _told_column(column: pa.Array) -> pa.Array:
+    if isinstance(column.type, pa.Bool8Type):
+        return column.storage.cast(pa.bool_())
+    if not _is_huge(column.type):
+        return column
+    whole = [_whole(one) for one in column.storage.to_pylist()]
+    return pa.array(whole, pa.decimal128(38, 0))
 
 
 def _is_huge(kind: pa.DataType) -> bool:

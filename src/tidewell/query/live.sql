@@ -12,6 +12,10 @@ SET allowed_paths = $files;
 -- Such a table, under the key of its use.
 CREATE VIEW {key} AS {relation};
 
+-- name: shield
+-- A table whose filters shall not be pushed into its scan.
+CREATE VIEW {key} AS SELECT {columns} FROM {rows};
+
 -- name: shut
 -- No file, no network, no extension that is not built in.
 SET enable_external_access = false;

@@ -1,0 +1,131 @@
+"""Statements as clients of the reference write them mean the same wherever their tables are.
+
+`statements.sql` has each beside its meaning in plain PostgreSQL, which psycopg runs on the source.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import sqlglot
+
+from tests import tpch
+from tests.conftest import new_cache_database
+from tests.integration.query.test_tpch import address_of
+from tests.tpch import Account, answer_of
+from tidewell.state.embedded import EmbeddedServer
+
+CRM = "Crm"
+TABLES = '''
+CREATE TABLE people (id int PRIMARY KEY, name text NOT NULL, city text, age int, active bool,
+                     note text, boss int);
+INSERT INTO people VALUES
+    (1, 'Ada', 'London', 36, true, 'it''s "quoted"', NULL),
+    (2, 'Grace', 'New York', 85, true, '100% sure', 1),
+    (3, 'Edsger', 'Austin', 72, false, '', 1),
+    (4, 'Alan', 'London', 41, true, NULL, 2),
+    (5, 'Barbara', NULL, 28, NULL, '1000', 2),
+    (6, 'Donald', 'Paris', NULL, false, NULL, 3),
+    (7, 'Hedy', NULL, 50, true, 'x', 6);
+CREATE TABLE orders (id int PRIMARY KEY, person int, total numeric(10, 2), day date,
+                     placed timestamp);
+INSERT INTO orders VALUES
+    (1, 1, 10.50, '2024-01-31', '2024-01-31 08:30:15'),
+    (2, 1, 20.00, '2024-02-01', '2024-02-01 09:00:00'),
+    (3, 2, 7.25, '2024-02-29', '2024-02-29 23:59:59.250'),
+    (4, 4, 99.99, '2023-12-31', '2023-12-31 00:00:00'),
+    (5, NULL, -3.45, '2024-06-02', '2024-06-02 12:00:00');
+CREATE TABLE cities (name text PRIMARY KEY, country text);
+INSERT INTO cities VALUES ('London', 'UK'), ('Paris', 'France'), ('Rome', 'Italy'),
+                          ('New York', 'USA');
+CREATE TABLE orders_of_people (id int PRIMARY KEY, age int, total numeric(12, 3),
+                               big numeric(30, 0));
+INSERT INTO orders_of_people VALUES (1, 36, 1.500, 123456789012345678901234567890),
+                                    (2, NULL, NULL, -1), (9, 7, 0.125, 9007199254740993);
+CREATE TABLE "odd table" (id int PRIMARY KEY, "Odd Name" text, "a]b" int, "say ""hi""" text,
+                          "Code" text, "code" text);
+INSERT INTO "odd table" VALUES (1, 'one', 10, 'hi', 'A', 'b'), (2, 'two', 20, 'ho', 'C', 'd');
+'''
+NAMES = ("people", "orders", "cities", "orders_of_people", "odd table")
+KEPT = {"cached": NAMES, "live": (), "mixed": ("people", "odd table", "orders_of_people")}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A client's statement and what it means."""
+
+    name: str
+    statement: str
+    meaning: str
+
+
+def cases() -> list[Case]:
+    text = (Path(__file__).parent / "statements.sql").read_text()
+    found = []
+    for part in re.split(r"^-- name: ", text, flags=re.MULTILINE)[1:]:
+        name, _, rest = part.partition("\n")
+        statement, _, meaning = rest.partition("\n=>\n")
+        found.append(Case(name.strip(), statement.strip(), meaning.strip()))
+    return found
+
+
+CASES = cases()
+
+
+@dataclass(frozen=True)
+class World:
+    """The source, and an account that reaches it."""
+
+    url: str
+    account: Account
+    spill: Path
+
+
+@pytest.fixture(scope="module")
+def world(server: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with new_cache_database(server) as source, new_cache_database(server) as cache:
+        with psycopg.connect(source.url) as connection:
+            connection.execute(TABLES)
+        connected = tpch.postgresql_source(source.values, CRM)
+        account = Account(address_of(cache), (connected,))
+        for table in NAMES:
+            account.keep(connected, table)
+        yield World(source.url, account, tmp_path_factory.mktemp("statements"))
+
+
+def test_there_are_two_hundred_different_ones() -> None:
+    assert len({case.statement for case in CASES}) >= 200
+    assert len({case.name for case in CASES}) == len(CASES)
+
+
+@pytest.mark.parametrize("kind", KEPT)
+@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+def test_it_means_what_it_means(world: World, case: Case, kind: str) -> None:
+    with psycopg.connect(world.url) as connection:
+        reference = connection.execute(case.meaning.encode()).fetchall()
+    with world.account.engine(world.spill, [(CRM, table) for table in KEPT[kind]]) as engine:
+        answer = answer_of(engine, case.statement)
+    expected, found = rows(reference), rows(answer.rows)
+    meaning = sqlglot.parse_one(case.meaning, dialect="postgres")
+    if not meaning.args.get("order"):
+        expected, found = sorted(expected), sorted(found)
+    assert found == expected
+
+
+def rows(found: list[tuple[Any, ...]]) -> list[list[str]]:
+    """Rows with values that compare and sort, whatever type an engine gives a number."""
+    return [[repr(tpch.comparable(value)) for value in row] for row in found]
+
+
+def test_the_cases_do_not_all_say_the_same(world: World) -> None:
+    with psycopg.connect(world.url) as connection:
+        answers = Counter(
+            repr(connection.execute(case.meaning.encode()).fetchall()) for case in CASES
+        )
+    assert len(answers) > len(CASES) * 0.7
+    assert answers["[]"] <= 6
