@@ -1,5 +1,6 @@
 """From the text of a statement to one SELECT whose every part is allowed."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -16,6 +17,9 @@ from tidewell.query.places import failure, refused
 LONGEST = 200_000
 """Characters of a statement; a longer one is refused before it is read."""
 _EXPLAIN = "EXPLAIN"
+
+# The parser would write clients' statements into the server's log.
+logging.getLogger("sqlglot").setLevel(logging.CRITICAL)
 
 
 @dataclass(frozen=True)
