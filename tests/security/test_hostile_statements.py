@@ -27,6 +27,7 @@ STATEMENTS = [
 CACHED, LIVE = "Office.Files.people", "Office.Files.orders"
 TABLES = {"cached": (CACHED, CACHED), "live": (LIVE, LIVE), "mixed": (CACHED, LIVE)}
 SECRET = "root:x:0:0"
+OUTSIDE = Path("/tmp")  # noqa: S108 - where statements try to write
 RELATIONS = "SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class WHERE relkind <> 't'"
 IDS = [f"{number} {statement[:40]!r}" for number, statement in enumerate(STATEMENTS)]
 
@@ -43,7 +44,7 @@ class Place:
             return [
                 connection.execute('SELECT * FROM "Office".people ORDER BY id').fetchall(),
                 connection.execute(RELATIONS).fetchone(),
-                sorted(one.name for one in Path("/tmp").glob("stolen*")),
+                sorted(one.name for one in OUTSIDE.glob("stolen*")),
                 ok(self.client.get("/api/job/list"))["jobs"][0]["params"],
                 len(ok(self.client.get("/api/job/list"))["jobs"]),
             ]

@@ -96,6 +96,8 @@ class ScheduledQueryTask:
     verbosity: int = 1
     retries: int = 0
     timeout_seconds: int | None = None
+    again: bool = False
+    """Whether an earlier attempt of the run may have written."""
 
     def to_line(self) -> bytes:
         """The task as a line of the protocol."""

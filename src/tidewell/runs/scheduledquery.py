@@ -20,7 +20,7 @@ from tidewell.query.result import as_batch
 from tidewell.query.writing import Change, Insertion, bind_write, is_writing
 from tidewell.runs.log import RunLog
 from tidewell.runs.messages import Backend, Message, Progress, ScheduledQueryTask
-from tidewell.sources.protocol import WritableSource
+from tidewell.sources.protocol import Once, WritableSource
 
 _MODES: dict[str, Mode] = {"replace": "full", "append": "append", "merge": "incremental"}
 
@@ -158,11 +158,19 @@ class ScheduledQueryRun:
         self._opened.append(source)
         self._check()
         where = written.target.full_name
+        once = Once(
+            self._task.job_id,
+            self._task.run_id,
+            self._task.attempt,
+            self._task.again,
+            written.target.schema,
+            written.target.table,
+        )
         if isinstance(written, Change):
             text = written.text(connection.dialect())
             self._log(1, f"Plan: the statement runs at {where}.")
             self._log(2, text)
-            rows = source.execute(text)
+            rows = source.execute(text, once)
             deleted = written.is_deletion
             return Receipt(
                 mode="incremental",
@@ -174,7 +182,7 @@ class ScheduledQueryRun:
         schema = pa.schema([pa.field(one.name, computable(one.type)) for one in written.columns])
         reader = pa.RecordBatchReader.from_batches(schema, self._fitted(answer, schema))
         names = [one.name for one in written.columns]
-        rows = source.insert(written.target.schema, written.target.table, names, reader)
+        rows = source.insert(written.target.schema, written.target.table, names, reader, once)
         return Receipt(mode="append", rows_read=rows, rows_staged=rows, inserted=rows)
 
     def _fitted(self, answer: Answer, schema: pa.Schema) -> Iterator[pa.RecordBatch]:

@@ -122,7 +122,8 @@ async def scheduled_query_task(
         write_mode=params.write_mode,
         merge_keys=params.merge_key_names,
         verbosity=row["log_verbosity"],
-        # What is written elsewhere has no fence: it is not tried again by itself.
+        # Not every place that is written to can hold a fence: no error is tried again by itself.
         retries=params.most_retries if to_cache else 0,
         timeout_seconds=params.timeout_seconds,
+        again=claim.attempts > 1,
     )

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, LiteralString, Protocol, Self, runtime_checkable
+from uuid import UUID
 
 import pyarrow as pa
 
@@ -170,14 +171,30 @@ class Source(Protocol):
         self.close()
 
 
+@dataclass(frozen=True)
+class Once:
+    """A write that takes effect once: the run of a job that it belongs to, and the attempt.
+
+    `again`: an earlier attempt of the run may have written. `schema` and `table` are written to.
+    """
+
+    job_id: UUID
+    run_id: UUID
+    attempt: int
+    again: bool
+    schema: str
+    table: str
+
+
 @runtime_checkable
 class WritableSource(Source, Protocol):
     """A source that takes statements and rows; what it does is whole or not done at all.
 
-    `cancel` ends both, which then raise Stopped and have changed nothing.
+    `cancel` ends both, which then raise Stopped and have changed nothing. With `once`, a run that
+    has written already does not write again (`tidewell.sources.once`).
     """
 
-    def execute(self, statement: str) -> int:
+    def execute(self, statement: str, once: Once | None = None) -> int:
         """Run one INSERT, UPDATE or DELETE of the driver's dialect, in a transaction of its own.
 
         Returns the rows affected. Raises SourceRefused for what the source does not accept.
@@ -185,7 +202,12 @@ class WritableSource(Source, Protocol):
         ...
 
     def insert(
-        self, schema: str, table: str, columns: Sequence[str], batches: pa.RecordBatchReader
+        self,
+        schema: str,
+        table: str,
+        columns: Sequence[str],
+        batches: pa.RecordBatchReader,
+        once: Once | None = None,
     ) -> int:
         """Add all rows of the batches in one transaction; returns their number.
 

@@ -16,6 +16,7 @@ from tidewell.sources.asked import columns_asked_for
 from tidewell.sources.forward import moves_forward
 from tidewell.sources.interruptible import Interruptible
 from tidewell.sources.mysql import zero_dates
+from tidewell.sources.mysql.once import Fence
 from tidewell.sources.mysql.rows import RowConnection, RowDecoder
 from tidewell.sources.mysql.session import connect, end, in_words
 from tidewell.sources.mysql.types import AS_IT_IS, BY_BYTES, Travel, travel
@@ -24,6 +25,7 @@ from tidewell.sources.protocol import (
     Column,
     Comparison,
     Environment,
+    Once,
     Reading,
     ReadRequest,
     Table,
@@ -108,14 +110,24 @@ class MySQLSource(WritableSource):
         reader = pa.RecordBatchReader.from_batches(decoder.schema, batches)
         return Reading(reader, residual, ordered=ordered, limited=limited)
 
-    def execute(self, statement: str) -> int:
+    def execute(self, statement: str, once: Once | None = None) -> int:
         """Run one INSERT, UPDATE or DELETE, in a transaction of its own; the rows affected."""
         self._environment.trace(2, statement)
+        fence = Fence(self._writing, once, self._environment.trace)
         with self._writing() as connection, connection.cursor() as cursor:
-            return max(cursor.execute(statement), 0)
+            rows = fence.earlier(connection)
+            if rows is None:
+                rows = max(cursor.execute(statement), 0)
+                fence.note(connection, rows)
+            return rows
 
     def insert(
-        self, schema: str, table: str, columns: Sequence[str], batches: pa.RecordBatchReader
+        self,
+        schema: str,
+        table: str,
+        columns: Sequence[str],
+        batches: pa.RecordBatchReader,
+        once: Once | None = None,
     ) -> int:
         """Add rows, all of them or none; their number."""
         known = {one.column.name: one for one in self._known(schema, table)}
@@ -130,12 +142,17 @@ class MySQLSource(WritableSource):
             .as_string()
         )
         self._environment.trace(2, statement)
-        rows = 0
+        fence = Fence(self._writing, once, self._environment.trace)
         with self._writing(ours=True) as connection, connection.cursor() as cursor:
+            earlier = fence.earlier(connection)
+            if earlier is not None:
+                return earlier
+            rows = 0
             for batch in batches:
                 self._waiting.check()
                 values = [_values(column) for column in batch.columns]
                 rows += cursor.executemany(statement, list(zip(*values, strict=True))) or 0
+            fence.note(connection, rows)
         return rows
 
     def cancel(self) -> None:

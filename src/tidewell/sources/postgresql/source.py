@@ -1,6 +1,6 @@
 """A source over a PostgreSQL database: the catalogue, and rows over binary COPY."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -16,12 +16,14 @@ from tidewell.sources.interruptible import Interruptible
 from tidewell.sources.near import near_names
 from tidewell.sources.postgresql.copy import CopyDecoder
 from tidewell.sources.postgresql.copying import copied_rows
+from tidewell.sources.postgresql.once import Fence
 from tidewell.sources.postgresql.session import Connection, connect, end, in_words
 from tidewell.sources.postgresql.types import Travel, travel
 from tidewell.sources.postgresql.writing import write_batches
 from tidewell.sources.protocol import (
     Column,
     Environment,
+    Once,
     Reading,
     ReadRequest,
     Table,
@@ -90,15 +92,23 @@ class PostgreSQLSource(WritableSource):
         reader = pa.RecordBatchReader.from_batches(decoder.schema, batches)
         return Reading(reader, ordered=True, limited=True)
 
-    def execute(self, statement: str) -> int:
+    def execute(self, statement: str, once: Once | None = None) -> int:
         """Run one INSERT, UPDATE or DELETE, in a transaction of its own; the rows affected."""
         self._environment.trace(2, statement)
-        with self._writing() as connection, connection.transaction():
+
+        def write(connection: Connection) -> int:
             # A prepared statement can be only one.
             return max(connection.execute(statement.encode(), prepare=True).rowcount, 0)
 
+        return self._written(once, write)
+
     def insert(
-        self, schema: str, table: str, columns: Sequence[str], batches: pa.RecordBatchReader
+        self,
+        schema: str,
+        table: str,
+        columns: Sequence[str],
+        batches: pa.RecordBatchReader,
+        once: Once | None = None,
     ) -> int:
         """Add rows, all of them or none; their number."""
         known = {one.column.name: one for one in self._known(schema, table)}
@@ -108,8 +118,12 @@ class PostgreSQLSource(WritableSource):
             columns=sql.SQL(", ").join(sql.Identifier(name) for name in wanted),
         )
         self._environment.trace(2, statement.as_string())
-        with self._writing() as connection, connection.transaction():
-            return write_batches(connection, statement, wanted, batches, self._waiting.check)
+        return self._written(
+            once,
+            lambda connection: write_batches(
+                connection, statement, wanted, batches, self._waiting.check
+            ),
+        )
 
     def cancel(self) -> None:
         """End a running read or statement."""
@@ -213,6 +227,17 @@ class PostgreSQLSource(WritableSource):
             snapshot = sql.Literal(self._snapshot)
             connection.execute(sql.SQL(_SQL["import_snapshot"]).format(snapshot=snapshot))
         return connection
+
+    def _written(self, once: Once | None, write: Callable[[Connection], int]) -> int:
+        """The rows that a write affects, now or in an earlier attempt of its run."""
+        with self._writing() as connection:
+            fence = Fence(connection, once, self._environment.trace)
+            with connection.transaction():
+                rows = fence.earlier()
+                if rows is None:
+                    rows = write(connection)
+                    fence.note(rows)
+                return rows
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:

@@ -22,6 +22,7 @@ from tidewell.sources.protocol import (
     Column,
     Comparison,
     Environment,
+    Once,
     Reading,
     ReadRequest,
     Table,
@@ -85,18 +86,23 @@ class SQLiteSource(WritableSource):
             limited=ordered and not residual,
         )
 
-    def execute(self, statement: str) -> int:
+    def execute(self, statement: str, once: Once | None = None) -> int:
         """Run one INSERT, UPDATE or DELETE, in a transaction of its own; the rows affected."""
         self._trace(2, statement)
-        return self._writing.execute(statement)
+        return self._writing.execute(statement, once, self._trace)
 
     def insert(
-        self, schema: str, table: str, columns: Sequence[str], batches: pa.RecordBatchReader
+        self,
+        schema: str,
+        table: str,
+        columns: Sequence[str],
+        batches: pa.RecordBatchReader,
+        once: Once | None = None,
     ) -> int:
         """Add rows, all of them or none; their number."""
         known = {one.column.name: one for one in self._columns(schema, table)}
         columns_asked_for(ReadRequest(schema, table, tuple(columns)), known)
-        return self._writing.insert(table, columns, batches)
+        return self._writing.insert(table, columns, batches, once, self._trace)
 
     def cancel(self) -> None:
         """End a running read or statement."""

@@ -14,10 +14,13 @@ from psycopg import sql
 from tidewell.errors import SourceRefused, SourceUnavailable, Stopped
 from tidewell.sources.as_text import as_text
 from tidewell.sources.interruptible import Interruptible
+from tidewell.sources.once import earlier_effect
+from tidewell.sources.protocol import Once, Trace
 from tidewell.state.statements import statements
 
 _BUSY_SECONDS = 10.0
 _SQL = statements("tidewell.sources.sqlite", "catalogue.sql")
+_ONCE = statements("tidewell.sources.sqlite", "once.sql")
 _ALLOWED = {
     sqlite3.SQLITE_READ,
     sqlite3.SQLITE_SELECT,
@@ -46,13 +49,25 @@ class Writer:
         # No other file can be attached, no setting changed, no extension loaded.
         self._connection.set_authorizer(_authorize)
 
-    def execute(self, statement: str) -> int:
+    def execute(self, statement: str, once: Once | None, trace: Trace) -> int:
         """Run one statement; the rows affected."""
-        with self._transaction(), closing(self._connection.execute(statement)) as cursor:
-            cursor.fetchall()
-            return max(cursor.rowcount, 0)
+        with self._transaction():
+            rows = self._earlier(once, trace)
+            if rows is None:
+                with closing(self._connection.execute(statement)) as cursor:
+                    cursor.fetchall()
+                    rows = max(cursor.rowcount, 0)
+                self._note(once, rows)
+            return rows
 
-    def insert(self, table: str, columns: Sequence[str], batches: pa.RecordBatchReader) -> int:
+    def insert(
+        self,
+        table: str,
+        columns: Sequence[str],
+        batches: pa.RecordBatchReader,
+        once: Once | None,
+        trace: Trace,
+    ) -> int:
         """Add all rows; their number."""
         statement = (
             sql.SQL(_SQL["add_rows"])
@@ -63,13 +78,17 @@ class Writer:
             )
             .as_string()
         )
-        rows = 0
         with self._transaction():
+            earlier = self._earlier(once, trace)
+            if earlier is not None:
+                return earlier
+            rows = 0
             for batch in batches:
                 self._waiting.check()
                 values = [_values(column) for column in batch.columns]
                 self._connection.executemany(statement, zip(*values, strict=True))
                 rows += batch.num_rows
+            self._note(once, rows)
         return rows
 
     def cancel(self) -> None:
@@ -79,6 +98,33 @@ class Writer:
     def close(self) -> None:
         """Let go of the file."""
         self._connection.close()
+
+    def _earlier(self, once: Once | None, trace: Trace) -> int | None:
+        """Take the job's row; the rows of an earlier effect of the run."""
+        if once is None:
+            return None
+        job_id = str(once.job_id)
+        with self._ours():
+            self._connection.execute(_ONCE["make"])
+            self._connection.execute(_ONCE["begin"], (job_id, once.attempt))
+            row = self._connection.execute(_ONCE["hold"], (job_id,)).fetchone()
+        return earlier_effect(once, row, trace)
+
+    def _note(self, once: Once | None, rows: int) -> None:
+        """Write down the effect."""
+        if once is not None:
+            values = (once.attempt, str(once.run_id), rows, str(once.job_id))
+            with self._ours():
+                self._connection.execute(_ONCE["note"], values)
+
+    @contextmanager
+    def _ours(self) -> Iterator[None]:
+        """Statements of our own, which may make a table."""
+        self._connection.set_authorizer(None)
+        try:
+            yield
+        finally:
+            self._connection.set_authorizer(_authorize)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
