@@ -8,21 +8,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import psutil
 import psycopg
 import pytest
+from psycopg import sql
 
 from tests.acceptance.conftest import connect
-from tests.acceptance.test_crashes import client, run_process, settings, slow
+from tests.acceptance.test_crashes import run_process, slow
 from tests.acceptance.test_stop import BOUND_SECONDS, in_state, newest, until
 from tests.conftest import CacheDatabase
 from tests.mailchimp_server import KEY, MailChimp, mailchimp
-from tests.product import ok, process, wait_for_end
+from tests.product import Vendor, make_customer, make_vendor, ok, process, wait_for_end
+from tests.running_product import free_port, wait_until_ready
 from tests.slow_source import SlowSource
+from tidewell.state.embedded import EmbeddedServer
 
-__all__ = ["client", "settings", "slow"]
+__all__ = ["slow"]
 
 ENDLESS = (
     "WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 100000000000) "
@@ -40,6 +44,41 @@ COMMITTING = """
 SELECT count(*) FROM pg_stat_activity
  WHERE datname = current_database() AND state = 'active' AND query ILIKE 'commit%'
 """
+
+
+@pytest.fixture(scope="module")
+def settings(server: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Settings of nodes over a state database of their own."""
+    name = f"state_{uuid4().hex}"
+    with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    return {
+        "TIDEWELL_HOME": str(tmp_path_factory.mktemp("home")),
+        "TIDEWELL_DATABASE_URL": server.url(name),
+        "TIDEWELL_RUN_CONCURRENCY": "1",
+        "TIDEWELL_EGRESS_ALLOW": "127.0.0.0/8",
+    }
+
+
+@pytest.fixture(scope="module")
+def node(
+    settings: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, Vendor]]:
+    """A node that takes orders and executes nothing itself: workers come and go in the tests."""
+    folder = tmp_path_factory.mktemp("node")
+    port, log = free_port(), folder / "serve.log"
+    with process("serve", "--port", str(port), "--no-worker", settings=settings, log=log):
+        wait_until_ready(f"http://127.0.0.1:{port}", log)
+        yield f"http://127.0.0.1:{port}", make_vendor(folder, settings)
+
+
+@pytest.fixture
+def client(node: tuple[str, Vendor], cache_database: CacheDatabase) -> Iterator[httpx.Client]:
+    """A customer with a cache."""
+    with make_customer(*node).client() as client:
+        body = {"connectionString": cache_database.connection_string}
+        ok(client.post("/api/job/cacheConnection", json=body))
+        yield client
 
 
 @contextmanager
@@ -230,7 +269,7 @@ def test_an_hourly_join_survives_kills(
 ) -> None:
     """Replaced, appended and merged: after each round, with a worker killed in its middle, each
     table is what one run over the sources as they stand makes it, no row lost or doubled."""
-    rounds = int(os.environ.get("KILL_ROUNDS", "2"))
+    rounds = int(os.environ.get("KILL_ROUNDS", "1"))
     seed = int(os.environ.get("KILL_SEED", str(SEED)))
     print(f"KILL_SEED={seed}")
     chance = random.Random(seed)  # noqa: S311 - no secret

@@ -38,6 +38,12 @@ _ADVICE = {
         "The log tells what it was. With log level 3 the next run also keeps the answers.",
         "log",
     ),
+    "WRITE_UNCERTAIN": Advice(
+        "It is not known whether the run has written",
+        "An earlier attempt was cut off, and the target holds no table that tells. Look at the "
+        "target; if nothing is missing there, leave it, else run the job again.",
+        "log",
+    ),
     "CACHE_UNAVAILABLE": Advice(
         "Your PostgreSQL does not answer",
         "Check that it is up, has room, and lets this service in; the next run tries anew by "
