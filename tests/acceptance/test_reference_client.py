@@ -21,6 +21,7 @@ from tests.product import Customer, command, ok, wait_for_end
 from tests.running_product import Product
 
 ROWS = 1_000_000
+MANY = "SELECT id, t FROM Many.Files.many"
 
 
 @pytest.fixture
@@ -167,6 +168,50 @@ def test_a_million_rows_are_streamed_in_bounded_memory(
     cache: CacheDatabase,
     product: Product,
 ) -> None:
+    make_many(client, folder, kept)
+    streamed(_CLIENT, json.dumps(credentials), MANY)
+    assert max(_peaks("tidewell.query.child"), default=0) < 700
+
+
+_PLAIN_CLIENT = """
+import json, resource, sys, urllib.request, pyarrow.compute, pyarrow.csv, pyarrow.ipc
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+url, token, kind, query = sys.argv[1:]
+headers = {"Authorization": f"Bearer {token}", "Accept": kind, "Content-Type": "application/json"}
+body = json.dumps({"query": query}).encode()
+answer = urllib.request.urlopen(urllib.request.Request(f"{url}/api/query", body, headers))
+reader = pyarrow.csv.open_csv(answer) if "csv" in kind else pyarrow.ipc.open_stream(answer)
+rows = total = 0
+for batch in reader:
+    rows += batch.num_rows
+    total += pyarrow.compute.sum(batch.column(0)).as_py()
+grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+print(json.dumps([rows, total, grown // 1024]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("kept", "kind"),
+    [("live", "application/vnd.apache.arrow.stream"), ("cached", "text/csv")],
+    ids=["live-arrow", "cached-csv"],
+)
+def test_arrow_and_csv_of_a_million_rows_are_streamed_in_bounded_memory(
+    kept: str,
+    kind: str,
+    client: httpx.Client,
+    customer: Customer,
+    folder: Path,
+    cache: CacheDatabase,
+    product: Product,
+) -> None:
+    make_many(client, folder, kept)
+    streamed(_PLAIN_CLIENT, product.base_url, customer.token(), kind, MANY)
+    assert max(_peaks("tidewell.query.child"), default=0) < 700
+    assert max(_peaks("tidewell\0serve"), default=0) < 700
+
+
+def make_many(client: httpx.Client, folder: Path, kept: str) -> None:
+    """A table of a million rows, live or cached."""
     duckdb.sql(f"SELECT range AS id, 'text ' || range AS t FROM range({ROWS})").write_parquet(  # noqa: S608 - numbers of the test
         str(folder / "many.parquet")
     )
@@ -175,9 +220,12 @@ def test_a_million_rows_are_streamed_in_bounded_memory(
         body = caching(many, sourceName="Many", sourceTable="many")
         job = ok(client.post("/api/job/create", json=body))["jobs"][0]
         assert wait_for_end(client, job["id"])["lastRun"]["status"] == "JOB_SUCCESS"
-    arguments = [json.dumps(credentials), "SELECT id, t FROM Many.Files.many"]
+
+
+def streamed(program: str, *arguments: str) -> None:
+    """A client of its own gets all rows, and its memory grows by little."""
     done = subprocess.run(
-        [sys.executable, "-c", _CLIENT, *arguments],
+        [sys.executable, "-c", program, *arguments],
         capture_output=True,
         text=True,
         timeout=280,
@@ -187,7 +235,6 @@ def test_a_million_rows_are_streamed_in_bounded_memory(
     rows, total, client_mb = json.loads(done.stdout)
     assert (rows, total) == (ROWS, ROWS * (ROWS - 1) // 2)
     assert client_mb < 100
-    assert max(_peaks("tidewell.query.child"), default=0) < 700
 
 
 def _peaks(module: str) -> list[int]:

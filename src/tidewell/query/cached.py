@@ -13,13 +13,14 @@ import pyarrow as pa
 from sqlglot import exp
 from sqlglot.errors import ErrorLevel, UnsupportedError
 
-from tidewell.cache.address import CacheAddress, Connection, connect, explained
+from tidewell.cache.address import CacheAddress, Connection, explained
 from tidewell.cache.names import LONGEST_BYTES, column_names, fitted
 from tidewell.cache.plan import Place
 from tidewell.errors import QueryFailed, QueryTimeout, Stopped
 from tidewell.query.binding import Bound, described
 from tidewell.query.places import failure
 from tidewell.query.result import Chunk, Result, ResultColumn, base64_of
+from tidewell.query.sessions import SESSIONS
 from tidewell.query.typing import is_a
 from tidewell.sources.protocol import Column
 from tidewell.state.statements import statements
@@ -115,6 +116,8 @@ class CacheSession:
         self._timeout = timeout_seconds
         self._opened: Connection | None = None
         self._cancelled = False
+        self._failed = False
+        self._streaming = False
 
     def columns(self, places: Sequence[Place]) -> dict[Place, StoredColumns]:
         """The columns of cached tables, in the order in which their jobs load them.
@@ -160,16 +163,18 @@ class CacheSession:
                 self._opened.cancel_safe(timeout=_CANCEL_SECONDS)
 
     def close(self) -> None:
-        """Close the session."""
+        """Let the session go."""
         if self._opened is not None:
-            self._opened.close()
+            opened, self._opened = self._opened, None
+            # A cancellation may arrive late, and would meet the next query; rows that nobody has
+            # taken are still in the session.
+            whole = not (self._cancelled or self._failed or self._streaming)
+            SESSIONS.end(self._address, opened, whole=whole)
 
     @property
     def _connection(self) -> Connection:
         if self._opened is None:
-            self._opened = connect(self._address, "tidewell query")
-            self._opened.autocommit = True
-            self._opened.execute(_SQL["read_only"])
+            self._opened = SESSIONS.begin(self._address, _SQL["read_only"])
             milliseconds = str(int(self._timeout * 1000))
             self._opened.execute(_SQL["bound"], {"milliseconds": milliseconds})
         return self._opened
@@ -180,6 +185,7 @@ class CacheSession:
         A stream without any row tells no columns either: then they are asked for apart.
         """
         text = statement_of(bound, schema_only=schema_only)
+        self._streaming = True
         with self._errors(), psycopg.RawCursor(self._connection) as cursor:
             rows = cursor.stream(text.encode(), values, binary=True, size=ROWS_AT_ONCE)
             chunk = [row for row in [next(rows, None)] if row is not None]
@@ -195,14 +201,17 @@ class CacheSession:
                     chunk = []
             if chunk:
                 yield convert(chunk)
+            self._streaming = False
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
         try:
             yield
         except psycopg.DataError as error:
+            self._failed = True
             raise _blamed(error) from error
         except psycopg.Error as error:
+            self._failed = True
             if self._cancelled:
                 raise Stopped from error
             if error.sqlstate == "57014":

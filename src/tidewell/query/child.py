@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any, cast
 
 import orjson
@@ -22,12 +22,13 @@ import pyarrow as pa
 
 from tidewell.errors import QueryFailed, QueryTimeout, Stopped, TidewellError
 from tidewell.lean import keep_pandas_out
-from tidewell.query import catalogue
+from tidewell.query import catalogue, live
 from tidewell.query.encoding import Encoder
 from tidewell.query.engine import Answer, Engine
 from tidewell.query.messages import DATA, END, ERROR, HEAD, Format, QueryTask, write_frame
 from tidewell.query.opening import engine_of
 from tidewell.query.parameters import read_parameters
+from tidewell.query.sessions import IDLE_SECONDS, SESSIONS
 
 _HELD_BACK = 1 << 20
 """Bytes of an answer that are kept until it is sure that no error comes with them."""
@@ -51,11 +52,20 @@ class Process:
     def serve(self) -> None:
         """Run tasks until the API is gone."""
         threading.Thread(target=self._listen, daemon=True).start()
-        while (task := self._tasks.get()) is not None:
+        while (task := self._next()) is not None:
             self._execute(task)
             self._answers.flush()
+            live.prepare()
             gc.collect()
             pa.default_memory_pool().release_unused()
+
+    def _next(self) -> QueryTask | None:
+        """The next task; None: there is none to come. A session does not wait long for it."""
+        try:
+            return self._tasks.get(timeout=IDLE_SECONDS)
+        except Empty:
+            SESSIONS.close()
+            return self._tasks.get()
 
     def _execute(self, task: QueryTask) -> None:
         self._late = False
@@ -210,8 +220,10 @@ def main() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000)
+    SESSIONS.keeps = True
     with suppress(Stopped):
         Process(commands, answers).serve()
+    SESSIONS.close()
 
 
 if __name__ == "__main__":

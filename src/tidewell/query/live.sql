@@ -4,6 +4,18 @@
 -- Times without a zone are never taken for this machine's.
 SET TimeZone = 'UTC';
 
+-- name: memory
+-- What a query may take; what is more goes to disk.
+SET memory_limit = $memory;
+
+-- name: threads
+-- How many threads it may use.
+SET threads = $threads;
+
+-- name: spill
+-- Where on disk.
+SET temp_directory = $spill;
+
 -- name: allow
 -- The only files that it may open: those of the tables that it was handed as files.
 SET allowed_paths = $files;

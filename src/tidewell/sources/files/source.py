@@ -13,6 +13,7 @@ from psycopg import sql
 
 from tidewell.errors import SourceBroken, SourceNotFound, SourceRefused, SourceUnavailable, Stopped
 from tidewell.sources.asked import columns_asked_for
+from tidewell.sources.files import known
 from tidewell.sources.files.columns import (
     FileColumn,
     as_literal,
@@ -125,11 +126,11 @@ class FilesSource(ScannableSource):
         found = self._table(schema, table)
         if found.format != "Parquet":
             return None
-        known = {one.column.name: one for one in self._columns(found)}
-        if not set(columns) <= set(known):
+        by_their_name = {one.column.name: one for one in self._columns(found)}
+        if not set(columns) <= set(by_their_name):
             return None
         paths = [copy.path for copy in self._copies(found)]
-        relation = scanning([known[name] for name in columns], paths)
+        relation = scanning([by_their_name[name] for name in columns], paths)
         return None if relation is None else FileScan(tuple(paths), relation)
 
     def cancel(self) -> None:
@@ -200,9 +201,15 @@ class FilesSource(ScannableSource):
 
     def _columns(self, table: FileTable) -> list[FileColumn]:
         if table.name not in self._known:
-            parameters = self._parameters(table, self._copies(table))
-            with self._errors():
-                self._known[table.name] = self._found_columns(table, parameters)
+            copies = self._copies(table)
+            parquet = table.format == "Parquet"
+            key = known.key_of([copy.path for copy in copies]) if parquet else None
+            found = known.recall(key)
+            if found is None:
+                with self._errors():
+                    found = self._found_columns(table, self._parameters(table, copies))
+                known.keep(key, found)
+            self._known[table.name] = found
         return self._known[table.name]
 
     def _found_columns(self, table: FileTable, parameters: dict[str, Any]) -> list[FileColumn]:
