@@ -207,6 +207,12 @@ class SourceBroken(SourceError):
     code = "SOURCE_BROKEN"
 
 
+class WriteUncertain(SourceError):
+    """An earlier attempt of this run may have written."""
+
+    code = "WRITE_UNCERTAIN"
+
+
 class CacheError(TidewellError):
     """The cache could not be written."""
 

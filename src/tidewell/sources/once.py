@@ -8,17 +8,11 @@ table can be made, a run is executed once at most: a second attempt fails and sa
 
 from typing import Any
 
-from tidewell.errors import FencedOut, SourceError
+from tidewell.errors import FencedOut, WriteUncertain
 from tidewell.sources.protocol import Once, Trace
 
 TABLE = "tidewell_written"
 """The table's name, in the schema of the table that is written to."""
-
-
-class WriteUncertain(SourceError):
-    """An earlier attempt of this run may have written."""
-
-    code = "WRITE_UNCERTAIN"
 
 
 def check_unfenced(once: Once, why: str, trace: Trace) -> None:

@@ -18,9 +18,8 @@ from tests.mariadb_server import MariaDBServer
 from tests.tpch import LOOPBACK
 from tidewell.connections import strings
 from tidewell.egress import EgressRules
-from tidewell.errors import FencedOut
+from tidewell.errors import FencedOut, WriteUncertain
 from tidewell.sources import registry
-from tidewell.sources.once import WriteUncertain
 from tidewell.sources.protocol import Environment, Once, WritableSource
 from tidewell.state.embedded import EmbeddedServer
 
