@@ -1,5 +1,5 @@
 -- name: add_jobs
--- So many jobs for each account of a vendor, over its connection; none is due soon.
+-- So many jobs for each account of a vendor, over its connection of that name; none is due soon.
 INSERT INTO job (id, account_id, connection_id, job_type, name, enabled, interval_unit,
                  interval_value, log_verbosity, anchor_at, next_run_at, params, source_schema,
                  source_table, cache_schema, cache_table, created_at, modified_at)
@@ -12,7 +12,7 @@ SELECT gen_random_uuid(), connection.account_id, connection.id, 'Caching', 'Tabl
   FROM connection
   JOIN account ON account.id = connection.account_id
  CROSS JOIN generate_series(1, %(jobs)s) AS number
- WHERE account.parent_id = %(parent_id)s;
+ WHERE account.parent_id = %(parent_id)s AND connection.name = 'Office';
 
 -- name: jobs
 SELECT id, account_id FROM job ORDER BY source_table, account_id LIMIT %(count)s;
