@@ -99,7 +99,7 @@ def test_from_nothing_to_fresh_rows(
 
     expect(page.get_by_text("2 jobs were made")).to_be_visible()
     # They come to an end before one's eyes.
-    expect(page.locator(".state.ok")).to_have_count(2)
+    expect(page.locator(".state.ok")).to_have_count(2, timeout=120_000)
     expect(page.get_by_text("3 rows written")).to_be_visible()
     person.looks_right("jobs-fresh")
     made = ok(client.get("/api/job/list"))["jobs"]

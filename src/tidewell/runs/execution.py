@@ -12,6 +12,7 @@ from contextlib import suppress
 from datetime import timedelta
 from uuid import UUID
 
+import psycopg
 import structlog
 from structlog.contextvars import bound_contextvars
 
@@ -142,6 +143,11 @@ class Execution:
                 task = await task_of_claim(connection, claim, self._sealing, self._settings)
             except TidewellError as error:
                 return claim, error
+            except psycopg.Error:
+                raise
+            except Exception as error:  # noqa: BLE001 - the run has to have an end
+                # Else the claim would be undone, and the run be claimed again and again.
+                return claim, TidewellError(_broke("task_broke", run_id, error))
         return claim, task
 
     async def _attempt(
@@ -167,15 +173,10 @@ class Execution:
                 "means that memory ran out). The cached table is as it was before.",
                 Disposition.FAIL,
             )
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - as above
             # The last line of defence: a run without an end would be tried as one that was lost.
-            log.exception("attempt_broke", run_id=str(claim.run_id), kind=type(error).__name__)
-            return Failed(
-                TidewellError.code,
-                f"An error inside Tidewell ended the run ({type(error).__name__}); the server's "
-                "log has more.",
-                Disposition.FAIL,
-            )
+            said = _broke("attempt_broke", claim.run_id, error)
+            return Failed(TidewellError.code, said, Disposition.FAIL)
         finally:
             flushing.cancel()
 
@@ -204,8 +205,7 @@ class Execution:
                 return told  # it had committed before the order to end came
             raise
         except ProcessDied:
-            if reports.backend is None:
-                raise
+            # Also where this attempt came to nothing: an earlier one of the run may have committed.
             if (told := await settle(task, _SETTLE_SECONDS)) is not None:
                 return told
             raise
@@ -328,6 +328,13 @@ async def _patiently(write: Callable[[], Awaitable[None]]) -> None:
             if asyncio.get_running_loop().time() > deadline:
                 raise
             await asyncio.sleep(FLUSH_SECONDS)
+
+
+def _broke(event: str, run_id: UUID, error: Exception) -> str:
+    """Log what nobody foresaw, and say so without telling what it was."""
+    log.exception(event, run_id=str(run_id), kind=type(error).__name__)
+    kind = type(error).__name__
+    return f"An error inside Tidewell ended the run ({kind}); the server's log has more."
 
 
 def _failed(error: TidewellError) -> Failed:

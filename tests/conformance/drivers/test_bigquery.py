@@ -111,7 +111,7 @@ def service() -> Iterator[BigQuery]:
         typed[0][-1], typed[1][-1] = ["a", "b"], []
         run(f"INSERT INTO typed VALUES ({', '.join('?' * len(typed[0]))})", typed)  # noqa: S608
         run("CREATE TABLE held (id BIGINT)", [])
-        run("CREATE TABLE larger AS SELECT big.* FROM big, range(2)", [])
+        run("CREATE TABLE larger AS SELECT big.* FROM big, range(4)", [])
         for name in ("typed", "texts", "empties", "wide", "paged"):
             running.keys[name] = ["id"]
         running.keys[ODD_NAME] = ["order"]
@@ -120,11 +120,11 @@ def service() -> Iterator[BigQuery]:
 
 class TestBigQuery(DatabaseConformance, HostConformance, CredentialsConformance):
     # A page of 10 MB is held as bytes, as JSON and as columns, while the next one is on its way.
-    memory_bound = 160 * 2**20
+    memory_bound = 384 * 2**20
 
     @pytest.fixture
     def big(self) -> BigTable:
-        return BigTable("main", "larger", 2 * BIG_ROWS)
+        return BigTable("main", "larger", 4 * BIG_ROWS)
 
     @pytest.fixture
     def driver(self) -> Driver:

@@ -124,7 +124,7 @@ def api() -> Iterator[JSONAPI]:
 
 
 class TestREST(DriverConformance, HostConformance, CredentialsConformance):
-    memory_bound = 48 * 2**20
+    memory_bound = 64 * 2**20
 
     @pytest.fixture
     def driver(self) -> Driver:

@@ -64,7 +64,7 @@ def test_any_version_becomes_any_other_without_a_key(
     table: CachedTable, one: list[dict[str, Any]], two: list[dict[str, Any]], data: st.DataObject
 ) -> None:
     # Some rows stay, and some come more than once.
-    two += data.draw(st.lists(st.sampled_from(one), max_size=6)) if one else []
+    two = two + (data.draw(st.lists(st.sampled_from(one), max_size=6)) if one else [])
     drop_cached_table(table.address, table.job_id)
     table.load(as_table(one))
     receipt = table.load(as_table(two))

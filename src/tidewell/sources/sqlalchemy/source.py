@@ -65,7 +65,12 @@ class SQLAlchemySource(Source):
 
     def __init__(self, values: Mapping[str, str], environment: Environment) -> None:
         timeout = values["Timeout"]
-        if not (timeout.isascii() and timeout.isdigit() and 1 <= int(timeout) <= 86_400):
+        if not (
+            timeout.isascii()
+            and timeout.isdigit()
+            and len(timeout) < 6
+            and 1 <= int(timeout) <= 86_400
+        ):
             raise SourceRefused("Timeout must be a number from 1 to 86400.")
         self._place = place_of(values["URL"], int(timeout))
         self._user = values.get("User") or None
