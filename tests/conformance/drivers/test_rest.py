@@ -26,7 +26,7 @@ UTC_TIME = pa.timestamp("us", "UTC")
 FIRST = datetime(2024, 2, 29, 23, 59, 59, tzinfo=UTC)
 ODDLY_NAMED = "select 'Größe' \"東京\" of a table whose name has more than sixty-three bytes"
 LONG_COLUMN = 'a column\'s "name" of more than sixty-three bytes, that is cut; somewhere = else.'
-BIG_ROWS, BIG_PAGE = 11_000, 100
+BIG_ROWS, BIG_PAGE = 14_000, 100
 
 TYPED = Expected(
     "REST",
