@@ -92,6 +92,7 @@ class Difference:
         self._mask = (1 << min(max(power, _FEWEST), _MOST)) - 1
         self._read = Buckets.none(self._mask + 1)
         self._cached = Buckets.none(self._mask + 1)
+        self._is_stale = False
         self._changed = np.zeros(self._mask + 1, np.bool_)
 
     @staticmethod
@@ -101,8 +102,8 @@ class Difference:
 
     def read(
         self, batches: Iterable[pa.RecordBatch], spool: Spool, progress: Callable[[], None]
-    ) -> Iterator[pa.RecordBatch]:
-        """Read all batches, and give those rows that have to be staged."""
+    ) -> None:
+        """Read all batches into the spool, and look at the cached table meanwhile."""
         with ThreadPoolExecutor(1) as pool:
             looking = pool.submit(self._look)
             try:
@@ -115,8 +116,11 @@ class Difference:
                 with suppress(psycopg.Error, OSError):
                     self._connection.cancel_safe(timeout=_CANCEL_SECONDS)
                 raise
-            looked = looking.result()
-        if took > _STALE * looked:
+            self._is_stale = took > _STALE * looking.result()
+
+    def changed(self, spool: Spool) -> Iterator[pa.RecordBatch]:
+        """The rows that have to be staged."""
+        if self._is_stale:
             self._look()
         self._changed = self._read.differ(self._cached)
         return spool.chosen(self._changed)
@@ -125,11 +129,6 @@ class Difference:
     def unchanged_rows(self) -> int:
         """Rows that were read and stand in the cache already."""
         return int(self._read.rows[~self._changed].sum())
-
-    @property
-    def cached_rows(self) -> int:
-        """Rows of the cached table before the refresh."""
-        return int(self._cached.rows.sum())
 
     @property
     def is_changed(self) -> bool:

@@ -120,11 +120,10 @@ class Load:
 
     def _refresh(self, batches: Batches, keys: Callable[[], Batches] | None) -> Counts:
         standing = shape.look(self._connection, self._place)
-        keyed = bool(self._key) and frozenset(self._key) in standing.unique
-        if self._plan.mode == "full" and self._fits(standing) and keyed == bool(self._key):
-            counts = self._by_difference(batches, standing)
-        else:
-            counts = self._by_staging(batches, keys)
+        fits = self._plan.mode == "full" and self._fits(standing)
+        # While the source is read nobody has to wait for us, neither at the table nor at the fence.
+        self._connection.commit()
+        counts = self._by_difference(batches, standing) if fits else self._by_staging(batches, keys)
         self._alteration.index(self._time_column)
         self._after(counts)
         return counts
@@ -134,6 +133,7 @@ class Load:
         old_key, old_columns = self._last_load()
         return (
             old_key == list(self._plan.key)
+            and (not self._key or frozenset(self._key) in standing.unique)
             and set(old_columns) <= {column.name for column in self._listed}
             and all(
                 standing.columns.get(column.name) == column.declared == column.staged
@@ -149,8 +149,6 @@ class Load:
 
     def _by_difference(self, batches: Batches, standing: shape.Standing) -> Counts:
         """What is not the same is found out by hashes; only that is staged and compared."""
-        # While the source is read nobody has to wait for us.
-        self._connection.commit()
         difference = Difference(
             self._connection,
             self._table,
@@ -162,18 +160,19 @@ class Load:
         self._digest = difference.digest
         sent = self._fitting.counts
         with Spool(self._fitting.schema) as spool:
-            changed = difference.read(
+            difference.read(
                 self._fitting.fitted(batches), spool, lambda: self._progress(sent.rows, 0)
             )
-            self._confirmed = difference.unchanged_rows
-            if not difference.is_changed:
-                return Counts()
-            self._last_load()
             if shape.look(self._connection, self._place) != standing:
                 raise CacheConflict(
                     "The cached table was changed while the run read its source: run it again."
                 )
+            changed = difference.changed(spool)
+            self._confirmed = difference.unchanged_rows
+            if not difference.is_changed:
+                return Counts()
             self._stage(changed)
+        self._last_load()  # from here on under the fence
         merge = self._merge(
             {column.name: column.declared for column in self._listed}, difference.of_changed()
         )
