@@ -1,4 +1,4 @@
-"""pandas stays out of a process that moves rows, and others can still import it."""
+"""What a process that moves rows does without, and what others can still import."""
 
 import subprocess
 import sys
@@ -25,3 +25,18 @@ assert pandas.DataFrame({"a": [1]}).shape == (1, 1)
 
 def test_arrays_and_statements_do_without_pandas_and_others_get_it() -> None:
     subprocess.run([sys.executable, "-c", SCRIPT], check=True, timeout=60)
+
+
+def test_what_a_copy_of_local_files_does_not_need_is_not_imported() -> None:
+    """Each of them takes 10 to 50 MB, or a tenth of a second, in every process that copies."""
+    code = (
+        "import sys; import tidewell.runs.child; from tidewell.sources import registry; "
+        "registry.driver('Files'); print(*sys.modules)"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    imported = set(ended.stdout.split())
+    assert {"tidewell.runs.caching", "duckdb", "pgpq"} <= imported
+    heavy = {"sqlglot", "httpx", "pydantic", "structlog", "sqlalchemy", "fastapi", "procrastinate"}
+    assert not heavy & imported

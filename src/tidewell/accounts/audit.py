@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from tidewell.clock import to_wire
-from tidewell.lax import without_nul
+from tidewell.given import without_nul
 from tidewell.state.database import Connection
 from tidewell.state.statements import statements
 

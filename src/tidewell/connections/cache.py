@@ -13,7 +13,7 @@ from tidewell.clock import to_wire
 from tidewell.connections import strings
 from tidewell.connections.sealing import SealingBox
 from tidewell.errors import CacheError, InvalidRequest
-from tidewell.lax import whole_number
+from tidewell.given import whole_number
 from tidewell.sources.protocol import Key
 from tidewell.state.database import Connection
 from tidewell.state.statements import statements

@@ -8,7 +8,7 @@ from uuid import UUID
 from tidewell.connections import repository, strings
 from tidewell.connections.sealing import SealingBox
 from tidewell.errors import NotFound, SourceError, Stopped
-from tidewell.lax import without_nul
+from tidewell.given import without_nul
 from tidewell.sources import registry
 from tidewell.sources.protocol import Driver, Environment, Source
 from tidewell.state.database import Connection

@@ -24,8 +24,8 @@ from tidewell.errors import SourceUnavailable, Stopped, TidewellError
 from tidewell.lean import keep_pandas_out
 from tidewell.runs.caching import CachingRun
 from tidewell.runs.log import RunLog
-from tidewell.runs.messages import CachingTask, Failed, Message, Task, encode, task_of
-from tidewell.runs.settling import done_message
+from tidewell.runs.messages import CachingTask, Done, Failed, Message, Task, encode, task_of
+from tidewell.sources import registry
 
 _GRACE_SECONDS = 2.0
 
@@ -95,7 +95,7 @@ class Process:
         finally:
             with self._lock:
                 self._running = None
-        return done_message(receipt)
+        return Done.of(receipt)
 
     def _listen(self) -> None:
         for line in self._commands:
@@ -136,6 +136,8 @@ def main() -> None:
         os.dup2(nothing.fileno(), 0)
     keep_pandas_out()
     tracing.set_up()
+    # Now, while the task is still on its way.
+    registry.look_around()
     with suppress(Stopped):
         Process(commands, answers).serve()
 

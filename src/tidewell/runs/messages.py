@@ -7,10 +7,12 @@ they travel only through the pipe.
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 from uuid import UUID
 
 import orjson
+
+from tidewell.cache.plan import Receipt
 
 STOP = orjson.dumps({"kind": "stop"}) + b"\n"
 """The order to end the run and leave the cached table as it was."""
@@ -163,6 +165,16 @@ class Done:
     rows_read: int
     bytes_copied: int
     receipt: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, receipt: Receipt) -> Self:
+        """The last word of a run that has committed."""
+        return cls(
+            rows_affected=receipt.rows_affected,
+            rows_read=receipt.rows_read,
+            bytes_copied=receipt.bytes_copied,
+            receipt=asdict(receipt),
+        )
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from psycopg.types.json import Jsonb
 
 from tidewell import metrics
 from tidewell.errors import NotFound
-from tidewell.lax import without_nul
+from tidewell.given import without_nul
 from tidewell.runs import life
 from tidewell.runs.life import Ended
 from tidewell.runs.messages import Done, LogLine

@@ -5,10 +5,9 @@ run is then told the truth: committed, or as it was before.
 """
 
 import asyncio
-from dataclasses import asdict
 
 from tidewell.cache import CacheAddress, settle_attempt
-from tidewell.cache.plan import Fence, Receipt
+from tidewell.cache.plan import Fence
 from tidewell.connections.sealing import SealingBox
 from tidewell.errors import CacheError, CacheUnavailable, TidewellError
 from tidewell.runs.messages import Done, Task
@@ -67,14 +66,4 @@ async def settle(task: Task, seconds: float, *, take_over: bool = False) -> Done
         raise CacheUnavailable(
             f"The cache does not say whether the run has committed: {error.message}"
         ) from error
-    return None if receipt is None else done_message(receipt)
-
-
-def done_message(receipt: Receipt) -> Done:
-    """The last word of a run that has committed."""
-    return Done(
-        rows_affected=receipt.rows_affected,
-        rows_read=receipt.rows_read,
-        bytes_copied=receipt.bytes_copied,
-        receipt=asdict(receipt),
-    )
+    return None if receipt is None else Done.of(receipt)

@@ -86,6 +86,11 @@ def _connector(name: str, load: Callable[[str], Driver]) -> _Known:
     )
 
 
+def look_around() -> None:
+    """Find what is installed now, so that the first `driver` need not."""
+    _known()
+
+
 def names() -> list[str]:
     """The names of the drivers that can be used here, as they spell them."""
     usable = [one.name for one in _known().values() if not one.missing()]

@@ -12,7 +12,7 @@ import certifi
 
 from tidewell.egress import EgressRefused, EgressRules, HostNotFound
 from tidewell.errors import SourceRefused, SourceUnavailable
-from tidewell.lax import whole_number
+from tidewell.given import whole_number
 from tidewell.sources.protocol import Key
 
 TLS_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from tidewell.errors import SourceRefused
-from tidewell.lax import whole_number
+from tidewell.given import whole_number
 from tidewell.sources.declarative.keys import TIMEOUT, Spec
 from tidewell.sources.protocol import Environment, Key, Source
 

@@ -37,10 +37,8 @@ from tidewell.sources.files.modified import (
     some_files,
     with_times,
 )
-from tidewell.sources.files.s3 import S3Store
 from tidewell.sources.files.store import LocalCopy, Store
 from tidewell.sources.files.tables import FileTable, by_name
-from tidewell.sources.files.web import WebStore
 from tidewell.sources.near import near_names
 from tidewell.sources.protocol import (
     Column,
@@ -149,11 +147,13 @@ class FilesSource(ScannableSource):
     @cached_property
     def _duck(self) -> duckdb.DuckDBPyConnection:
         """DuckDB without network, other extensions or any folder but the allowed ones."""
+        # One thread decodes Parquet as fast as anybody takes the rows; another only holds more.
+        only_parquet = all(table.format == "Parquet" for table in self._tables.values())
         connection = duckdb.connect(
             config={
                 "memory_limit": _MEMORY,
                 "temp_directory": "",
-                "threads": 2,
+                "threads": 1 if only_parquet else 2,
                 "arrow_lossless_conversion": True,
                 "autoinstall_known_extensions": False,
                 "autoload_known_extensions": False,
@@ -305,10 +305,15 @@ class FilesSource(ScannableSource):
 
 def _store(values: Mapping[str, str], environment: Environment) -> Store:
     uri = values["URI"]
+    # Files of this machine do without the HTTP client.
     match urlsplit(uri).scheme.lower() if "://" in uri else "":
         case "http" | "https":
+            from tidewell.sources.files.web import WebStore  # noqa: PLC0415
+
             return WebStore(values, environment)
         case "s3":
+            from tidewell.sources.files.s3 import S3Store  # noqa: PLC0415
+
             return S3Store(values, environment)
         case "" | "file":
             return LocalStore(uri, values["Format"], environment.file_roots)

@@ -23,7 +23,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 
 from tidewell import __version__
 from tidewell.errors import SourceNotFound, SourceRefused, SourceUnavailable, Stopped
-from tidewell.lax import whole_number
+from tidewell.given import whole_number
 from tidewell.sources.files.store import LocalCopy
 from tidewell.sources.pinned import PinnedTransport, network_error
 from tidewell.sources.protocol import Environment

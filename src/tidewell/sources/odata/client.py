@@ -17,7 +17,7 @@ from tidewell.errors import (
     SourceUnavailable,
     Stopped,
 )
-from tidewell.lax import whole_number
+from tidewell.given import whole_number
 from tidewell.sources.odata.login import login
 from tidewell.sources.pinned import PinnedTransport, network_error
 from tidewell.sources.protocol import Environment

@@ -11,7 +11,7 @@ from typing import Literal
 from lxml import etree
 
 from tidewell.errors import SourceBroken
-from tidewell.lax import whole_number
+from tidewell.given import whole_number
 
 Version = Literal["V2", "V4"]
 

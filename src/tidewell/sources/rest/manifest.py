@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tidewell.errors import SourceRefused
-from tidewell.lax import whole_number
+from tidewell.given import whole_number
 
 _NAME = re.compile(r"[\w$@. -]+")
 _TYPES: dict[str, dict[str, Any]] = {
