@@ -4,6 +4,7 @@ As in `src/common/hashfn.c` and `src/backend/access/hash/hashfunc.c` of PostgreS
 little-endian machines; each function answers what the server's `hash…extended(value, seed)` does.
 """
 
+from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
@@ -49,6 +50,11 @@ def hash_padded(words: Words, lengths: npt.NDArray[np.int64], seed: int) -> Hash
     `words` has a row for each string, padded with zeros to a multiple of 12 bytes that is longer
     than the string; `lengths` are in bytes.
     """
+    return hash_words(words.T, lengths, seed)
+
+
+def hash_words(words: Sequence[Words] | Words, lengths: npt.NDArray[np.int64], seed: int) -> Hashes:
+    """The same, given by words: the first of all strings, the second of all, and so on."""
     # Strings of as many whole blocks go through the rounds together, without a mask.
     blocks = lengths // _BLOCK
     if not len(blocks):
@@ -60,24 +66,26 @@ def hash_padded(words: Words, lengths: npt.NDArray[np.int64], seed: int) -> Hash
     for count in range(least, most + 1):
         chosen = np.flatnonzero(blocks == count)
         if len(chosen):
-            hashes[chosen] = _hash_blocks(words[chosen], lengths[chosen], count, seed)
+            some = [word[chosen] for word in words[: 3 * count + 3]]
+            hashes[chosen] = _hash_blocks(some, lengths[chosen], count, seed)
     return hashes
 
 
-def _hash_blocks(words: Words, lengths: npt.NDArray[np.int64], count: int, seed: int) -> Hashes:
+def _hash_blocks(
+    words: Sequence[Words] | Words, lengths: npt.NDArray[np.int64], count: int, seed: int
+) -> Hashes:
     """Strings that all have `count` whole blocks and a rest."""
-    columns = np.ascontiguousarray(words[:, : 3 * count + 3].T)
     rest = lengths - count * _BLOCK
     a, b, c = (part[rest] for part in _starts(count, seed))
     for block in range(count):
-        a += columns[3 * block]
-        b += columns[3 * block + 1]
-        c += columns[3 * block + 2]
+        a += words[3 * block]
+        b += words[3 * block + 1]
+        c += words[3 * block + 2]
         _mix(a, b, c)
-    a += columns[3 * count]
-    b += columns[3 * count + 1]
+    a += words[3 * count]
+    b += words[3 * count + 1]
     # The lowest byte of the last word is kept for the length.
-    c += columns[3 * count + 2] << np.uint32(8)
+    c += words[3 * count + 2] << np.uint32(8)
     return _final(a, b, c)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from tidewell.cache.lookup3 import Hashes, hash_padded
+from tidewell.cache.lookup3 import Hashes, hash_words
 
 SHIFT = 31_415_927
 """What is added to each value."""
@@ -21,9 +21,11 @@ _LIMB = 32
 _MASK = 0xFFFFFFFF
 _LIMBS = 6
 """Enough for 38 digits, those that the base adds after the point, and the shift."""
-_PADDING = 12
+_PADDING = 7
+"""Digits that fill the last block of twelve bytes, which has at least one byte free."""
 
 Limbs = list[npt.NDArray[np.int64]]
+Digits = list[npt.NDArray[np.uint32]]
 
 
 def hash_decimals(values: pa.Array, seed: int) -> Hashes:
@@ -42,28 +44,24 @@ def hash_decimals(values: pa.Array, seed: int) -> Hashes:
         digits = _digits(np.abs(low * np.int64(times) + np.int64(shift)))
     else:
         digits = _digits_of_limbs(_shifted(words, times, shift))
-    return _hash_digits(digits, after, seed)
+    return _hash_digits(digits, len(values), after, seed)
 
 
-def _digits(rest: npt.NDArray[np.int64]) -> npt.NDArray[np.int16]:
-    """The digits of each value, most significant first: one row for each value."""
+def _digits(rest: npt.NDArray[np.int64]) -> Digits:
+    """The digits of all values, the most significant first."""
     found = []
     while rest.any():
         above = rest // _BASE
-        found.append((rest - above * _BASE).astype(np.int16))
+        found.append((rest - above * _BASE).astype(np.uint32))
         rest = above
-    return _rows(found, len(rest))
+    return found[::-1]
 
 
-def _digits_of_limbs(limbs: Limbs) -> npt.NDArray[np.int16]:
+def _digits_of_limbs(limbs: Limbs) -> Digits:
     found = []
     while any(limb.any() for limb in limbs):
-        found.append(_divided(limbs).astype(np.int16))
-    return _rows(found, len(limbs[0]))
-
-
-def _rows(found: list[npt.NDArray[np.int16]], rows: int) -> npt.NDArray[np.int16]:
-    return np.stack(found[::-1], axis=1) if found else np.zeros((rows, 0), np.int16)
+        found.append(_divided(limbs).astype(np.uint32))
+    return found[::-1]
 
 
 def _shifted(words: npt.NDArray[np.int64], times: int, shift: int) -> Limbs:
@@ -103,21 +101,43 @@ def _divided(limbs: Limbs) -> npt.NDArray[np.int64]:
     return rest
 
 
-def _hash_digits(digits: npt.NDArray[np.int16], after: int, seed: int) -> Hashes:
-    rows, width = digits.shape
-    some = digits != 0
-    zero = ~some.any(axis=1) if width else np.ones(rows, bool)
-    if not width or zero.all():
-        return np.full(rows, (seed - 1) % 2**64, np.uint64)
-    first = some.argmax(axis=1)
-    lengths = width - some[:, ::-1].argmax(axis=1) - first
-    room = (2 * width // _PADDING + 1) * _PADDING // 2
-    places = first[:, None] + np.arange(room)
-    inside = np.arange(room) < lengths[:, None]
-    packed = np.take_along_axis(digits, np.minimum(places, width - 1), axis=1)
-    packed = np.ascontiguousarray(np.where(inside, packed, np.int16(0)))
-    hashes = hash_padded(packed.view(np.uint32), lengths.astype(np.int64) * 2, seed)
-    weights = (width - after - 1 - first).astype(np.int64)
-    hashes ^= weights.view(np.uint64)
-    hashes[zero] = (seed - 1) % 2**64
+def _hash_digits(digits: Digits, rows: int, after: int, seed: int) -> Hashes:
+    """Values of as many zeros before their first digit go together."""
+    zeros = _zeros(digits, rows)
+    least, most = int(zeros.min(initial=len(digits))), int(zeros.max(initial=0))
+    if least == most:
+        return _hash_from(digits, most, rows, after, seed)
+    hashes = np.empty(rows, np.uint64)
+    for first in range(least, most + 1):
+        chosen = np.flatnonzero(zeros == first)
+        if len(chosen):
+            some = [digit[chosen] for digit in digits]
+            hashes[chosen] = _hash_from(some, first, len(chosen), after, seed)
     return hashes
+
+
+def _hash_from(digits: Digits, first: int, rows: int, after: int, seed: int) -> Hashes:
+    """Hash values whose first digit that is not zero stands at the same place."""
+    if first == len(digits):
+        return np.full(rows, (seed - 1) % 2**64, np.uint64)
+    weight = np.int64(len(digits) - after - 1 - first)
+    lengths = 2 * (len(digits) - first - _zeros(digits[::-1], rows))
+    nothing = np.zeros(rows, np.uint32)
+    # Two digits make a word; what is behind the last one is zero, as the padding is.
+    padded = [*digits[first:], *[nothing] * _PADDING]
+    words = [
+        low | high << np.uint32(16) for low, high in zip(padded[::2], padded[1::2], strict=False)
+    ]
+    return hash_words(words, lengths, seed) ^ weight.view(np.uint64)
+
+
+def _zeros(digits: Digits, rows: int) -> npt.NDArray[np.int64]:
+    """How many digits are zero before the first one that is not."""
+    found = np.zeros(rows, np.int64)
+    so_far = np.ones(rows, np.bool_)
+    for digit in digits:
+        so_far &= digit == 0
+        if not so_far.any():
+            break
+        found += so_far
+    return found
