@@ -84,7 +84,7 @@ class Rig:
     def parquet(self, path: Path) -> Source:
         """A Parquet file as a source of ours."""
         values = {"URI": str(path), "Format": "Auto", "IncludeColumnHeaders": "True"}
-        return Source("Files", values, "Files", roots=(str(path.parent),))
+        return Source("Files", values, "Files", path.stem, roots=(str(path.parent),))
 
     def execute(self, name: str, **parts: sql.Composable) -> None:
         """A statement of data.sql, as the cache's owner (CHECKPOINT: as superuser)."""
@@ -134,10 +134,22 @@ class Rig:
         return Measured(seconds, peak, (self._wal() - before) / 1e6)
 
     def ours(self, job: UUID, source: Source, **params: Any) -> Measured:
-        """A whole run in its own warm process, from the task to the commit."""
+        """A whole run from the task to the commit, in its own process.
+
+        The process has run a job of a few rows before, as those of a worker have.
+        """
+        small = self.folder / "small" / "few.parquet"
+        if not small.exists():
+            self.generate("small", 1000).rename(small)
+        first = self._task(uuid4(), self.parquet(small), merge_keys=None)
         self.execute("checkpoint")
+        measured = asyncio.run(self._run(first, self._task(job, source, **params)))
+        self.forget(first.job_id)
+        return measured
+
+    def _task(self, job: UUID, source: Source, **params: Any) -> CachingTask:
         self._attempt += 1
-        task = CachingTask(
+        return CachingTask(
             run_id=uuid4(),
             job_id=job,
             attempt=self._attempt,
@@ -154,12 +166,12 @@ class Rig:
             egress=self.server.host,
             **params,
         )
-        return asyncio.run(self._run(task))
 
-    async def _run(self, task: CachingTask) -> Measured:
+    async def _run(self, first: CachingTask, task: CachingTask) -> Measured:
         child = await Child.spawn()
         try:
-            await asyncio.sleep(2)
+            await child.execute(first, _ignore)
+            await asyncio.sleep(1)
             peak = Peak(child.pid)
             before = self._wal()
             with peak.watched():
