@@ -1,6 +1,6 @@
-"""The two sides of a no-op: `python -m benchmarks.noop ours|queue`, and the process of a run.
+"""The two sides of a no-op: `python -m benchmarks.noop ours|queue`.
 
-`ours` is a worker of Tidewell whose runs' processes answer at once; `queue` is a worker of
+`ours` is a worker of Tidewell whose runs do nothing (`benchmarks.noop_process`); `queue` is one of
 Procrastinate alone, with a task that does nothing. Both take their address from the environment
 (TIDEWELL_DATABASE_URL) and have the same concurrency.
 """
@@ -8,19 +8,16 @@ Procrastinate alone, with a task that does nothing. Both take their address from
 import asyncio
 import sys
 
-import orjson
 import procrastinate
 from procrastinate.psycopg_connector import PsycopgConnector
 
 from tidewell import clock, logs
-from tidewell.cache.plan import Receipt
 from tidewell.cli.node import open_node
-from tidewell.runs.messages import encode
-from tidewell.runs.settling import done_message
 from tidewell.runs.worker import keep_working
 from tidewell.settings import Settings
 
 NOTHING = "nothing"
+NO_RUN = "benchmarks.noop_process"
 
 
 def queue_app(url: str) -> procrastinate.App:
@@ -49,17 +46,8 @@ async def work_for_ours(settings: Settings) -> None:
     """A worker of Tidewell."""
     async with open_node(settings, settings.database_url.get_secret_value()) as node:
         await keep_working(
-            node.database, node.queue, node.sealing, settings, clock.now, program=__spec__.name
+            node.database, node.queue, node.sealing, settings, clock.now, program=NO_RUN
         )
-
-
-def answer() -> None:
-    """The process of a run: it has committed as soon as it is asked."""
-    done = encode(done_message(Receipt(mode="full", rows_read=0, rows_staged=0)))
-    for line in sys.stdin.buffer:
-        if orjson.loads(line)["kind"] in {"run", "query"}:
-            sys.stdout.buffer.write(done)
-            sys.stdout.buffer.flush()
 
 
 def main() -> None:
@@ -67,10 +55,8 @@ def main() -> None:
         case ["ours"]:
             logs.set_up("warning", pretty=False)
             asyncio.run(work_for_ours(Settings()))
-        case ["queue"]:
-            asyncio.run(work_for_queue(Settings()))
         case _:
-            answer()
+            asyncio.run(work_for_queue(Settings()))
 
 
 if __name__ == "__main__":

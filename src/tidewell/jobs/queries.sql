@@ -129,8 +129,10 @@ UPDATE job
  WHERE job.id = due.id;
 
 -- name: clear_reload
--- The full load that was asked for has been committed.
-UPDATE job SET reload = false WHERE account_id = %(account_id)s AND id = %(id)s AND reload;
+-- The full load that was asked for has been committed, unless the job has become another meanwhile.
+UPDATE job
+   SET reload = false
+ WHERE account_id = %(account_id)s AND id = %(id)s AND reload AND modified_at = %(modified_at)s;
 
 -- name: cache_of_account
 -- The account's cache connection, sealed; held so that it does not change under a new job.

@@ -193,9 +193,14 @@ async def _to_the_grid(
     )
 
 
-async def clear_reload(connection: Connection, account_id: UUID, job_id: UUID) -> None:
+async def clear_reload(
+    connection: Connection, account_id: UUID, job_id: UUID, modified_at: datetime
+) -> None:
     """Note that a full load has been committed."""
-    await connection.execute(_SQL["clear_reload"], {"account_id": account_id, "id": job_id})
+    await connection.execute(
+        _SQL["clear_reload"],
+        {"account_id": account_id, "id": job_id, "modified_at": modified_at},
+    )
 
 
 async def cache_of(connection: Connection, account_id: UUID) -> dict[str, Any] | None:

@@ -37,6 +37,10 @@ class Run(Protocol):
     def cancel(self) -> None: ...
 
 
+RunOf = Callable[[Task, Callable[[Message], None], RunLog], Run]
+"""Gives what executes a task: where its messages go, and its log."""
+
+
 def _run_of(task: Task, answer: Callable[[Message], None], log: RunLog) -> Run:
     if isinstance(task, CachingTask):
         return CachingRun(task, answer, log)
@@ -49,9 +53,10 @@ def _run_of(task: Task, answer: Callable[[Message], None], log: RunLog) -> Run:
 class Process:
     """The two ends of the conversation with the worker, and the run that is going on."""
 
-    def __init__(self, commands: int, answers: int) -> None:
+    def __init__(self, commands: int, answers: int, run_of: RunOf) -> None:
         self._commands = os.fdopen(commands, "rb")
         self._answers = os.fdopen(answers, "wb")
+        self._run_of = run_of
         self._tasks: SimpleQueue[Task | None] = SimpleQueue()
         self._traceparent = ""
         self._running: Run | None = None
@@ -61,15 +66,20 @@ class Process:
     def serve(self) -> None:
         """Execute tasks until the worker is gone."""
         threading.Thread(target=self._listen, daemon=True).start()
+        _keep()
+        first = True
         while (task := self._tasks.get()) is not None:
             self._answer(self._execute(task))
             tracing.flush()
             gc.collect()
             pa.default_memory_pool().release_unused()
+            if first:  # its driver has been imported
+                _keep()
+                first = False
 
     def _execute(self, task: Task) -> Message:
         log = RunLog(self._answer, task.verbosity, task.secrets)
-        run = _run_of(task, self._answer, log)
+        run = self._run_of(task, self._answer, log)
         with self._lock:
             self._running = run
         try:
@@ -127,7 +137,13 @@ class Process:
             raise Stopped from None
 
 
-def main() -> None:
+def _keep() -> None:
+    """Whatever has been imported stays: a collection after each run need not look at it again."""
+    gc.collect()
+    gc.freeze()
+
+
+def main(run_of: RunOf = _run_of) -> None:
     """Take over the standard streams and serve."""
     answers = os.dup(1)
     os.dup2(2, 1)
@@ -139,7 +155,7 @@ def main() -> None:
     # Now, while the task is still on its way.
     registry.look_around()
     with suppress(Stopped):
-        Process(commands, answers).serve()
+        Process(commands, answers, run_of).serve()
 
 
 if __name__ == "__main__":

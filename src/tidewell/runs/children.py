@@ -2,9 +2,11 @@
 
 import asyncio
 import os
+import resource
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Self
 
 from tidewell import tracing
@@ -14,8 +16,11 @@ PROGRAM = "tidewell.runs.child"
 """The module that a process runs."""
 
 _STOP_GRACE_SECONDS = 0.6
+_PAGE = resource.getpagesize()
 _LINE_LIMIT = 1 << 20
-_TASKS_PER_PROCESS = 100
+_TASKS_PER_PROCESS = 1000
+_MOST_KEPT = 384 << 20
+"""Bytes of memory that a process may hold between two runs: one that holds more is replaced."""
 
 
 class ProcessDied(Exception):
@@ -24,6 +29,15 @@ class ProcessDied(Exception):
     def __init__(self, status: int | None) -> None:
         super().__init__(f"the run's process ended with status {status}")
         self.status = status
+
+
+def _resident(pid: int) -> int:
+    """Bytes of memory that a process holds; 0 where the system does not say (proc_pid_statm(5))."""
+    try:
+        pages = Path(f"/proc/{pid}/statm").read_text().split()[1]
+    except OSError:
+        return 0
+    return int(pages) * _PAGE
 
 
 class Child:
@@ -66,7 +80,11 @@ class Child:
     @property
     def usable(self) -> bool:
         """Whether it lives and may take another run."""
-        return self._process.returncode is None and self._tasks_left > 0
+        return (
+            self._process.returncode is None
+            and self._tasks_left > 0
+            and _resident(self._process.pid) <= _MOST_KEPT
+        )
 
     async def execute(self, task: Task, on_message: Callable[[Message], None]) -> Done | Failed:
         """Execute a run and pass on what it says. Raises ProcessDied."""

@@ -9,10 +9,9 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
-import psycopg
 import structlog
 from structlog.contextvars import bound_contextvars
 
@@ -67,6 +66,8 @@ class Execution:
         self._settings = settings
         self._clock = clock
         self._going: dict[Claim, asyncio.Task[Done | Failed]] = {}
+        self._reloads: dict[Claim, datetime] = {}
+        """Runs whose job asks for a full load, with the time of the job's settings."""
 
     async def execute(self, run_id: UUID, queue_id: int) -> None:
         """Execute a run to its end. Cancelling this ends the run's process first."""
@@ -108,6 +109,7 @@ class Execution:
             await self._ended(claim, reports, ended)
         finally:
             del self._going[claim]
+            self._reloads.pop(claim, None)
 
     async def keep_beating(self) -> None:
         """Give signs of life for all runs that go on here, until cancelled.
@@ -135,19 +137,21 @@ class Execution:
         self, run_id: UUID, queue_id: int
     ) -> tuple[Claim, Task | TidewellError] | None:
         """Claim a run, with what it needs or why it cannot begin; None: it is not to be had."""
-        async with self._database.transaction() as connection:
-            claim = await repository.claim(connection, run_id, queue_id, self._clock())
-            if claim is None:
-                return None
-            try:
-                task = await task_of_claim(connection, claim, self._sealing, self._settings)
-            except TidewellError as error:
-                return claim, error
-            except psycopg.Error:
-                raise
-            except Exception as error:  # noqa: BLE001 - the run has to have an end
-                # Else the claim would be undone, and the run be claimed again and again.
-                return claim, TidewellError(_broke("task_broke", run_id, error))
+        async with self._database.statement() as connection:
+            claimed = await repository.claim(connection, run_id, queue_id, self._clock())
+        if claimed is None:
+            return None
+        claim, row = claimed
+        try:
+            task = await task_of_claim(self._database, claim, row, self._sealing, self._settings)
+        except Unavailable:
+            raise  # nobody gives a sign of life for it: it is recovered
+        except TidewellError as error:
+            return claim, error
+        except Exception as error:  # noqa: BLE001 - the run has to have an end
+            return claim, TidewellError(_broke("task_broke", run_id, error))
+        if row["reload"]:
+            self._reloads[claim] = row["modified_at"]
         return claim, task
 
     async def _attempt(
@@ -278,10 +282,14 @@ class Execution:
         log.info("run_retries", code=ended.code)
 
     async def _finish(self, claim: Claim, reports: Reports, outcome: Outcome) -> None:
+        asked = self._reloads.get(claim)
+        full = outcome.receipt is not None and outcome.receipt["mode"] == "full"
+
         async def write(connection: Connection) -> None:
-            await repository.finish(connection, claim, outcome, self._clock())
-            if outcome.receipt and outcome.receipt["mode"] == "full":
-                await jobs.clear_reload(connection, claim.account_id, claim.job_id)
+            if await repository.finish(connection, claim, outcome, self._clock()):
+                self._queue.has_ended(claim.queue_id)
+            if asked is not None and full:
+                await jobs.clear_reload(connection, claim.account_id, claim.job_id, asked)
 
         await self._write(reports, write)
         log.info(
@@ -296,10 +304,9 @@ class Execution:
         """Write the end of an attempt, after all that it has said."""
 
         async def write_in_transaction() -> None:
-            async with self._database.transaction() as connection:
+            async with reports.transaction() as connection:
                 await write(connection)
 
-        await _patiently(reports.flush)
         reached("before state write")
         await _patiently(write_in_transaction)
         reached("after state write")

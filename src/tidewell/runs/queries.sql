@@ -35,6 +35,11 @@ UPDATE run SET queue_id = %(queue_id)s WHERE account_id = %(account_id)s AND id 
 -- Take a waiting job out of the queue, or tell the worker that executes it to end it.
 SELECT procrastinate_cancel_job_v1(%(queue_id)s, true, true) AS id;
 
+-- name: next_of_queue
+-- across accounts: the queue has no accounts.
+-- The next job that a worker may have, as being executed; a row of NULLs where there is none.
+SELECT * FROM procrastinate_fetch_job_v2(%(queues)s::varchar[], %(worker_id)s);
+
 -- name: remove_from_queue
 -- across accounts: the queue has no accounts; the caller holds the run's own row.
 -- What carried a run does so no more.
@@ -55,10 +60,12 @@ UPDATE run
 
 -- name: claim_run
 -- across accounts: a worker executes what the queue hands it; the row then tells the account.
--- Take a run into execution, with the next attempt number. One that has ended, or that another job
--- of the queue carries by now, is not taken.
+-- Take a run into execution, with the next attempt number, and tell what is needed for it: job,
+-- connection and cache connection, still sealed. One that has ended, or that another job of the
+-- queue carries by now, is not taken.
 -- The number also rises with the time (milliseconds since 2025): the caches remember it, and a
 -- state database that was restored from a backup would otherwise count what they have seen already.
+WITH claimed AS (
 UPDATE run
    SET state = 'running', attempts = attempts + 1,
        attempt = setval('attempt_number', greatest(
@@ -68,7 +75,19 @@ UPDATE run
        beat_at = clock_timestamp(), rows_read = 0, bytes_copied = 0
  WHERE id = %(id)s AND queue_id = %(queue_id)s AND state = ANY(%(from_states)s)
    AND stop_requested_at IS NULL
-RETURNING account_id, job_id, attempt, attempts, failures, started_at;
+RETURNING account_id, job_id, queue_id, attempt, attempts, failures, started_at
+)
+SELECT claimed.*, job.job_type, job.name AS job_name,
+       job.log_verbosity, job.params, job.source_schema, job.source_table, job.cache_schema,
+       job.cache_table, job.reload, job.modified_at,
+       connection.id AS connection_id, connection.name AS connection_name, connection.driver,
+       connection.sealed AS connection_sealed,
+       cache_connection.id AS cache_id, cache_connection.sealed AS cache_sealed
+  FROM claimed
+  JOIN job ON job.id = claimed.job_id AND job.account_id = claimed.account_id
+  LEFT JOIN connection ON connection.id = job.connection_id
+                      AND connection.account_id = job.account_id
+  LEFT JOIN cache_connection ON cache_connection.account_id = job.account_id;
 
 -- name: beat
 -- across accounts: a worker's runs belong to many.
@@ -81,7 +100,7 @@ UPDATE run
 RETURNING run.id, run.stop_requested_at IS NOT NULL AS stop_requested;
 
 -- name: run_task
--- What a worker needs to execute a run: job, connection and cache connection, still sealed.
+-- The same for a run whose worker is gone.
 SELECT job.id AS job_id, job.job_type, job.name AS job_name, job.log_verbosity, job.params, job.source_schema,
        job.source_table, job.cache_schema, job.cache_table, job.reload,
        connection.id AS connection_id, connection.name AS connection_name, connection.driver,
@@ -101,7 +120,9 @@ UPDATE run
    AND state = 'running';
 
 -- name: finish_run
--- The end of a run, told by its newest attempt only.
+-- The end of a run, told by its newest attempt only; what carried it leaves the queue. Tells whether
+-- anybody wants to hear of it.
+WITH ended AS (
 UPDATE run
    SET state = %(state)s, finished_at = %(now)s, changed_at = %(now)s, reason = %(reason)s,
        rows_read = %(rows_read)s, bytes_copied = %(bytes_copied)s,
@@ -109,7 +130,14 @@ UPDATE run
        error_message = %(error_message)s
  WHERE account_id = %(account_id)s AND id = %(id)s AND attempt = %(attempt)s
    AND state = 'running'
-RETURNING started_at;
+RETURNING account_id, queue_id, started_at
+), carried AS (
+DELETE FROM procrastinate_jobs USING ended WHERE procrastinate_jobs.id = ended.queue_id
+)
+SELECT started_at,
+       EXISTS (SELECT FROM webhook
+                WHERE webhook.account_id = ended.account_id AND enabled) AS is_told
+  FROM ended;
 
 -- name: retry_run
 -- An attempt failed for a passing reason: there is another one at its time, unless a stop came.
@@ -172,7 +200,7 @@ UPDATE run
            (extract(epoch FROM clock_timestamp() - timestamptz '2025-01-01T00:00Z') * 1000)::bigint)),
        beat_at = clock_timestamp()
  WHERE account_id = %(account_id)s AND id = %(id)s AND state = 'running'
-RETURNING account_id, job_id, attempt, attempts, failures, started_at;
+RETURNING account_id, job_id, queue_id, attempt, attempts, failures, started_at;
 
 -- name: end_lost
 -- A lost run that is not tried again.

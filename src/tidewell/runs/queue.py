@@ -6,16 +6,19 @@ Among the lanes a run's turn decides: it takes the turn of the second it came in
 its account's last, so that an account that queues a thousand at once waits for itself only.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
 from uuid import UUID
 
 import procrastinate
 from procrastinate import JobContext
-from procrastinate.jobs import Job
+from procrastinate.connector import BaseConnector
+from procrastinate.jobs import Job, Status
+from procrastinate.manager import JobManager
 from procrastinate.psycopg_connector import PsycopgConnector
 
 from tidewell import tracing
+from tidewell.runs import repository
 from tidewell.state.database import Connection, Database
 
 QUEUE = "runs"
@@ -35,6 +38,8 @@ class Queue:
         self._database = database
         self._lanes = lanes
         self.app = procrastinate.App(connector=PsycopgConnector())
+        self._jobs = _Jobs(database, self.app.connector)
+        self.app.job_manager = self._jobs
 
     async def open(self) -> None:
         """Use the state database's own pool."""
@@ -65,6 +70,11 @@ class Queue:
         )
         return await task.defer_async(run_id=str(run_id), traceparent=tracing.traceparent())
 
+    def has_ended(self, queue_id: int | None) -> None:
+        """What carried a run has left the queue in the transaction that ended the run."""
+        if queue_id is not None:
+            self._jobs.gone.add(queue_id)
+
     async def defer_drop(
         self, connection: Connection, job_id: UUID, sealed: str, cache_id: UUID, after: datetime
     ) -> int:
@@ -74,6 +84,33 @@ class Queue:
         """
         task = self.app.configure_task(DROP, queue=QUEUE, schedule_at=after, connection=connection)
         return await task.defer_async(job_id=str(job_id), sealed=sealed, cache_id=str(cache_id))
+
+
+class _Jobs(JobManager):
+    """What a worker asks of the queue, in as few statements as it takes."""
+
+    def __init__(self, database: Database, connector: BaseConnector) -> None:
+        super().__init__(connector)
+        self._database = database
+        self.gone: set[int] = set()
+        """Jobs that are executed here, and have been taken out of the queue already."""
+
+    async def fetch_job(self, queues: Iterable[str] | None, worker_id: int) -> Job | None:
+        """The next job that the worker may have."""
+        names = None if queues is None else list(queues)
+        async with self._database.statement() as connection:
+            row = await repository.next_of_queue(connection, names, worker_id)
+        return None if row is None else Job.from_row(row)
+
+    async def finish_job(self, job: Job, status: Status, delete_job: bool) -> None:
+        """Take a job out of the queue, where a run's end or the sweeper has not done so."""
+        if job.task_name != EXECUTE:
+            await super().finish_job(job, status, delete_job)
+        elif job.id in self.gone:
+            self.gone.discard(job.id)
+        else:
+            async with self._database.statement() as connection:
+                await repository.remove_from_queue(connection, job.id)
 
 
 class UntilDone(procrastinate.BaseRetryStrategy):

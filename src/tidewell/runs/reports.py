@@ -1,6 +1,8 @@
 """What an attempt tells while it works: progress and log lines, on their way to the database."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import structlog
 
@@ -10,7 +12,7 @@ from tidewell.jobs.params import DEFAULT_RETRIES
 from tidewell.runs import repository
 from tidewell.runs.messages import Backend, LogLine, Message, Progress
 from tidewell.runs.repository import Claim
-from tidewell.state.database import Database
+from tidewell.state.database import Connection, Database
 
 FLUSH_SECONDS = 0.5
 
@@ -54,9 +56,14 @@ class Reports:
 
     async def flush(self) -> None:
         """Write what has come since the last time."""
+        if self._lines or self._progress is not None:
+            async with self.transaction():
+                pass
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """A transaction that writes what has come since the last time, and what its user adds."""
         lines, progress = list(self._lines), self._progress
-        if not lines and progress is None:
-            return
         async with self._database.transaction() as connection:
             if lines:
                 await repository.insert_log(connection, self._claim, lines)
@@ -64,6 +71,7 @@ class Reports:
                 await repository.set_progress(
                     connection, self._claim, progress.rows, progress.bytes
                 )
+            yield connection
         del self._lines[: len(lines)]
         if self._progress is progress:
             self._progress = None

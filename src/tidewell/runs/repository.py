@@ -5,7 +5,7 @@ takes the account.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
@@ -37,16 +37,21 @@ _WHY_QUEUED: dict[Cause, str] = {
 class Claim:
     """A run that this worker executes, in one attempt.
 
-    `attempts` counts all of them, `failures` those that failed for a passing reason.
+    `queue_id` is the queue's job that carries it; `attempts` counts all of them, `failures` those
+    that failed for a passing reason.
     """
 
     run_id: UUID
     account_id: UUID
     job_id: UUID
+    queue_id: int | None
     attempt: int
     attempts: int
     failures: int
     started_at: datetime
+
+
+_CLAIMED = tuple(field.name for field in fields(Claim) if field.name != "run_id")
 
 
 @dataclass(frozen=True)
@@ -127,6 +132,17 @@ async def cancel_in_queue(connection: Connection, queue_id: int | None) -> None:
     await connection.execute(_SQL["cancel_in_queue"], {"queue_id": queue_id})
 
 
+async def next_of_queue(
+    connection: Connection, queues: Sequence[str] | None, worker_id: int
+) -> dict[str, Any] | None:
+    """Take the next job of the queue for a worker; None where there is none to be had."""
+    cursor = await connection.execute(
+        _SQL["next_of_queue"], {"queues": queues, "worker_id": worker_id}
+    )
+    row = await cursor.fetchone()
+    return None if row is None or row["id"] is None else row
+
+
 async def remove_from_queue(connection: Connection, queue_id: int | None) -> None:
     """Take a job out of the queue whatever becomes of it."""
     await connection.execute(_SQL["remove_from_queue"], {"queue_id": queue_id})
@@ -151,8 +167,13 @@ async def stop_waiting(
     )
 
 
-async def claim(connection: Connection, run_id: UUID, queue_id: int, now: datetime) -> Claim | None:
-    """Take a run into execution; None when it has ended, or this job of the queue is not its."""
+async def claim(
+    connection: Connection, run_id: UUID, queue_id: int, now: datetime
+) -> tuple[Claim, dict[str, Any]] | None:
+    """Take a run into execution; None when it has ended, or this job of the queue is not its.
+
+    Returns with it what is needed to execute it, as `task` does.
+    """
     cursor = await connection.execute(
         _SQL["claim_run"],
         {
@@ -164,7 +185,9 @@ async def claim(connection: Connection, run_id: UUID, queue_id: int, now: dateti
         },
     )
     row = await cursor.fetchone()
-    return None if row is None else Claim(run_id=run_id, **row)
+    if row is None:
+        return None
+    return Claim(run_id=run_id, **{name: row[name] for name in _CLAIMED}), row
 
 
 async def beat(connection: Connection, claims: Sequence[Claim]) -> dict[UUID, bool]:
@@ -196,7 +219,10 @@ async def set_progress(connection: Connection, claim: Claim, rows: int, size: in
 
 
 async def finish(connection: Connection, claim: Claim, outcome: Outcome, now: datetime) -> bool:
-    """End a run; False when a newer attempt has taken it over, or it has ended already."""
+    """End a run, and take what carried it out of the queue.
+
+    Returns False when a newer attempt has taken it over, or it has ended already.
+    """
     cursor = await connection.execute(
         _SQL["finish_run"],
         _of(claim)
@@ -216,7 +242,8 @@ async def finish(connection: Connection, claim: Claim, outcome: Outcome, now: da
     row = await cursor.fetchone()
     if row is None:
         return False
-    await announce_end(connection, claim.account_id, claim.run_id, now)
+    if row["is_told"]:
+        await announce_end(connection, claim.account_id, claim.run_id, now)
     metrics.count_run(
         outcome.state,
         (now - row["started_at"]).total_seconds(),

@@ -10,6 +10,7 @@ from tidewell.cache import CacheAddress, settle_attempt
 from tidewell.cache.plan import Fence
 from tidewell.connections.sealing import SealingBox
 from tidewell.errors import CacheError, CacheUnavailable, TidewellError
+from tidewell.runs import repository
 from tidewell.runs.messages import Done, Task
 from tidewell.runs.repository import Claim
 from tidewell.runs.tasks import task_of_claim
@@ -34,7 +35,10 @@ class Settling:
         """
         try:
             async with self._database.transaction() as connection:
-                task = await task_of_claim(connection, claim, self._sealing, self._settings)
+                row = await repository.task(connection, claim)
+            if row is None:
+                return None
+            task = await task_of_claim(self._database, claim, row, self._sealing, self._settings)
         except TidewellError:
             return None  # without its job, or its cache, nothing of it can be told any more
         return await settle(task, _LOST_SECONDS, take_over=True)

@@ -8,31 +8,32 @@ from uuid import UUID
 from tidewell.connections import cache as cache_connections
 from tidewell.connections import strings
 from tidewell.connections.sealing import SealingBox
-from tidewell.errors import CacheRefused, Stopped
+from tidewell.errors import CacheRefused
 from tidewell.jobs.params import CachingParams
 from tidewell.jobs.queryparams import ScheduledQueryParams
 from tidewell.jobs.settings import SCHEDULED_QUERY
 from tidewell.query.messages import QueryTask
 from tidewell.query.tasks import over_account, secrets_of
-from tidewell.runs import repository
 from tidewell.runs.messages import CachingTask, ScheduledQueryTask, Task
 from tidewell.runs.repository import Claim
 from tidewell.settings import Settings
 from tidewell.sources import registry
-from tidewell.state.database import Connection
+from tidewell.state.database import Connection, Database
 
 _LONGEST_SECONDS = 24 * 3600
 
 
 async def task_of_claim(
-    connection: Connection, claim: Claim, sealing: SealingBox, settings: Settings
+    database: Database,
+    claim: Claim,
+    row: Mapping[str, Any],
+    sealing: SealingBox,
+    settings: Settings,
 ) -> Task:
-    """What a claimed run needs. Raises a TidewellError that a person can act on."""
-    row = await repository.task(connection, claim)
-    if row is None:
-        raise Stopped("The job was deleted.")
+    """What a claimed run needs, from its row. Raises a TidewellError that a person can act on."""
     if row["job_type"] == SCHEDULED_QUERY:
-        return await scheduled_query_task(connection, claim, row, sealing, settings)
+        async with database.transaction() as connection:
+            return await scheduled_query_task(connection, claim, row, sealing, settings)
     return caching_task(row, claim.run_id, claim.attempt, sealing, settings)
 
 

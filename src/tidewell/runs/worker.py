@@ -11,6 +11,7 @@ from procrastinate import JobContext
 from tidewell import tracing
 from tidewell.clock import Clock
 from tidewell.connections.sealing import SealingBox
+from tidewell.errors import Unavailable
 from tidewell.runs.children import PROGRAM, Children
 from tidewell.runs.cleaning import drop_deleted
 from tidewell.runs.execution import BEAT_SECONDS, Execution
@@ -65,7 +66,7 @@ async def keep_working(
                     update_heartbeat_interval=BEAT_SECONDS,
                     delete_jobs="always",
                 )
-            except procrastinate.exceptions.ConnectorException as error:
+            except (procrastinate.exceptions.ConnectorException, Unavailable) as error:
                 log.warning("worker_lost_its_database", reason=str(error))
             # It ends by itself only when the state database went away: begin again.
             await asyncio.sleep(_RESTART_SECONDS)

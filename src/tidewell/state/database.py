@@ -74,8 +74,21 @@ class Database:
         except (PoolTimeout, psycopg.OperationalError, psycopg.InterfaceError) as error:
             raise Unavailable from error
 
+    @asynccontextmanager
+    async def statement(self) -> AsyncIterator[Connection]:
+        """A connection on which each statement is a transaction of its own, in one round trip.
+
+        Raises:
+            Unavailable: the database cannot be reached, or went away in between.
+        """
+        async with self.transaction() as connection:
+            await connection.set_autocommit(True)  # a client's matter: nothing is sent
+            yield connection
+
 
 async def _note_return(connection: Connection) -> None:
+    if connection.autocommit:
+        await connection.set_autocommit(False)
     if isinstance(connection, _Pooled):
         connection.returned_at = time.monotonic()
 

@@ -10,6 +10,7 @@ from tests.integration.runs.nodes import NOW, Node, node
 from tidewell.accounts import audit
 from tidewell.accounts.audit import Action, Author
 from tidewell.connections.sealing import SealingBox
+from tidewell.jobs import repository as jobs
 from tidewell.query import log as query_log
 from tidewell.runs import life, repository
 from tidewell.runs.commands import queue_again, queue_run, stop_run
@@ -33,6 +34,9 @@ FETCHED_LONG_AGO = """
 UPDATE procrastinate_events SET at = at - interval '1 minute'
  WHERE job_id = (SELECT queue_id FROM run WHERE id = %s)
 """
+IN_THE_QUEUE = "SELECT FROM procrastinate_jobs WHERE id = %s"
+RELOAD = "UPDATE job SET reload = true, modified_at = %s WHERE id = %s"
+RELOADS = "SELECT reload FROM job WHERE id = %s"
 WITHOUT_CARRIER = """
 DELETE FROM procrastinate_jobs WHERE id = (SELECT queue_id FROM run WHERE id = %s)
 """
@@ -64,7 +68,8 @@ class Walk:
         queue_id = (await self.row())["queue_id"]
         async with self.node.database.transaction() as connection:
             await connection.execute(FETCHED, (self.run_id,))
-            return await repository.claim(connection, self.run_id, queue_id, self.now)
+            claimed = await repository.claim(connection, self.run_id, queue_id, self.now)
+            return None if claimed is None else claimed[0]
 
     async def claimed(self) -> Claim:
         claim = await self.claim()
@@ -147,6 +152,28 @@ async def test_a_run_is_queued_runs_and_ends_once(walk: Walk, outcome: Outcome) 
     assert await walk.finish(claim, outcome)
     assert not await walk.finish(claim, FAILED)
     assert await ways(walk) == [(None, "queued"), ("queued", "running"), ("running", outcome.state)]
+
+
+async def test_what_carried_a_run_leaves_the_queue_with_its_end(walk: Walk) -> None:
+    await walk.queue()
+    claim = await walk.claimed()
+    async with walk.node.database.transaction() as connection:
+        await repository.finish(connection, claim, SUCCESS, NOW)
+        left = await connection.execute(IN_THE_QUEUE, (claim.queue_id,))
+        assert left.rowcount == 0
+
+
+async def test_a_full_load_that_is_asked_for_during_another_one_is_not_forgotten(
+    walk: Walk,
+) -> None:
+    asked, again = NOW, NOW + timedelta(seconds=1)
+    async with walk.node.database.transaction() as connection:
+        for modified, left in ((again, True), (asked, False)):
+            await connection.execute(RELOAD, (asked, walk.job_id))
+            await jobs.clear_reload(connection, walk.account_id, walk.job_id, modified)
+            row = await (await connection.execute(RELOADS, (walk.job_id,))).fetchone()
+            assert row is not None
+            assert row["reload"] is left
 
 
 async def test_a_run_is_claimed_once_and_only_by_what_carries_it(walk: Walk) -> None:
