@@ -21,7 +21,9 @@ class Fault:
     `silent`: what comes is swallowed, and the connection stays (half-open). `reset_after`: bytes of
     both directions together, then both ends get a reset. `cut_after`: when the client has sent
     these words, one after the other, the last of them still reaches the server and both ends are
-    closed before it answers; with `unsent`, the last of them does not reach it either.
+    closed before it answers; with `unsent`, the last of them does not reach it either; with `stays`
+    the connection of the client is not closed and hears nothing any more. `afterwards` is then the
+    fault of all that comes.
     """
 
     latency: float = 0.0
@@ -30,6 +32,8 @@ class Fault:
     reset_after: int | None = None
     cut_after: tuple[bytes, ...] = ()
     unsent: bool = False
+    stays: bool = False
+    afterwards: "Fault | None" = None
 
 
 class Relay:
@@ -116,8 +120,12 @@ class _Link:
             time.sleep(fault.latency)
         if up and fault.cut_after and self._hears_all(piece, fault.cut_after):
             self.over = True  # the answer, however fast it is, goes nowhere
+            self._relay.fault = fault.afterwards or fault
             if not fault.unsent:
                 self.far.sendall(piece)
+            if fault.stays:
+                self._relay.struck += 1
+                return
             self._end(self.near)
         self._passed += len(piece)
         if fault.reset_after is not None and self._passed > fault.reset_after:

@@ -15,12 +15,19 @@ from tests.chaos.conftest import Stage
 from tests.chaos.counts import COUNTS, chance
 from tests.chaos.tables import KINDS
 from tests.chaos.watching import Judge, Reader
-from tests.faulty_relay import Fault, relay
+from tests.conftest import CacheDatabase
+from tests.faulty_relay import Fault, Relay, relay
 
 _COMMIT_SECONDS = 60.0
+_STILL_SILENT_SECONDS = 3.0
 _ATTEMPT = "SELECT attempt, state FROM run WHERE job_id = %s ORDER BY queued_at DESC LIMIT 1"
 LATE = ("before COPY", "after read", "after COPY", "before COMMIT")
 TO_THE_COMMIT = (b"UPDATE tidewell.cached_table", b"COMMIT")
+
+
+def through(database: CacheDatabase, link: Relay) -> str:
+    """The connection string of a database, by way of a relay."""
+    return database.connection_string.replace(f"Port={database.port}", f"Port={link.port}")
 
 
 def until(stage: Stage, job: Job, state: str, after: int = 0) -> int:
@@ -85,9 +92,7 @@ def test_who_wakes_up_after_its_run_was_taken_over_does_not_commit(
 def test_when_the_answer_to_commit_is_lost_the_cache_is_asked(stage: Stage, number: int) -> None:
     campaign, plan = stage.campaign, chance("lost answers", number)
     with relay(stage.cache.host, stage.cache.port) as link:
-        text = stage.cache.connection_string.replace(
-            f"Port={stage.cache.port}", f"Port={link.port}"
-        )
+        text = through(stage.cache, link)
         jobs = campaign.add(plan, (KINDS[number // 2 % len(KINDS)],), cache=text)
         with Reader(stage.cache.url, campaign.tables).reading() as reader:
             campaign.wait_for_all()
@@ -120,6 +125,67 @@ def test_a_run_that_was_stopped_while_its_worker_was_dead_says_that_it_had_commi
     until(stage, job, "success")
     cluster.keep_up()
     campaign.reckon()
+
+
+def test_a_run_that_is_stopped_before_a_later_attempt_comes_to_the_cache_says_that_it_had_committed(
+    stage: Stage,
+) -> None:
+    campaign, cluster, plan = stage.campaign, stage.campaign.cluster, chance("stopped later")
+    with relay(stage.source.host, stage.source.port) as link:
+        text = through(stage.source, link)
+        (job,) = campaign.add(plan, ("bag",), source=text)
+        campaign.wait_for_all()
+        job.source.change(plan)
+        known = set(cluster.carried_out())
+        cluster.order("after COMMIT", signal.SIGKILL, "parent")
+        job.caller.call("POST", f"/api/job/{job.id}/run")
+        reached(stage, "after COMMIT", known)
+        link.fault = Fault(silent=True)
+        first = until(stage, job, "running")
+        cluster.keep_up()
+        until(stage, job, "running", after=first)
+        job.caller.call("POST", f"/api/job/{job.id}/stop")
+        until(stage, job, "success")
+        campaign.reckon()
+
+
+def test_a_run_that_is_stopped_between_two_attempts_says_that_it_had_committed(
+    stage: Stage,
+) -> None:
+    campaign, plan = stage.campaign, chance("stopped between")
+    with relay(stage.cache.host, stage.cache.port) as link:
+        (job,) = campaign.add(plan, ("bag",), cache=through(stage.cache, link))
+        campaign.wait_for_all()
+        job.source.change(plan)
+        link.fault = Fault(cut_after=TO_THE_COMMIT, afterwards=Fault(reset_after=0))
+        job.caller.call("POST", f"/api/job/{job.id}/run")
+        until(stage, job, "retrying")
+        link.fault = Fault()
+        job.caller.call("POST", f"/api/job/{job.id}/stop")
+        until(stage, job, "success")
+        campaign.reckon()
+
+
+def test_a_run_whose_time_is_over_while_nobody_answers_its_commit_says_that_it_had_committed(
+    stage: Stage,
+) -> None:
+    campaign, plan = stage.campaign, chance("timed out")
+    with relay(stage.cache.host, stage.cache.port) as link:
+        text = through(stage.cache, link)
+        (job,) = campaign.add(plan, ("bag",), cache=text, timeoutSeconds="3")
+        campaign.wait_for_all()
+        job.source.change(plan)
+        # Half-open, and so is every other link to the cache for longer than a run's time.
+        link.fault = Fault(cut_after=TO_THE_COMMIT, stays=True, afterwards=Fault(silent=True))
+        job.caller.call("POST", f"/api/job/{job.id}/run")
+        deadline = time.monotonic() + _COMMIT_SECONDS
+        while not link.struck:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        time.sleep(3 + _STILL_SILENT_SECONDS)
+        link.fault = Fault()
+        until(stage, job, "success")
+        campaign.reckon()
 
 
 def test_a_run_that_was_stopped_while_its_worker_was_stopped_does_not_commit_later(

@@ -18,7 +18,7 @@ from tidewell.api.callers import Account, AccountCaller
 from tidewell.api.errors import invalid_fields
 from tidewell.api.openapi import conflict, leads_to
 from tidewell.api.parameters import Moment, Words, moment_of
-from tidewell.api.services import Node, Services, removal
+from tidewell.api.services import Node, Services, job_changes, removal
 from tidewell.connections import opening
 from tidewell.errors import InvalidRequest, NotFound
 from tidewell.jobs import repository as jobs
@@ -41,7 +41,7 @@ router = APIRouter(route_class=StrictRoute, prefix="/api", tags=["jobs"])
 
 def changes(node: Node, caller: AccountCaller) -> JobChanges:
     """The changes of jobs, on this node's database and queue."""
-    return JobChanges(node.database, node.queue, clock.now, caller.author)
+    return job_changes(node, caller.author)
 
 
 Changes = Annotated[JobChanges, Depends(changes)]

@@ -8,8 +8,10 @@ from tidewell import clock
 from tidewell.accounts.audit import Author
 from tidewell.connections.sealing import SealingBox
 from tidewell.query.processes import QueryProcesses
+from tidewell.runs.changes import JobChanges
 from tidewell.runs.queue import Queue
 from tidewell.runs.removal import Removal
+from tidewell.runs.settling import Settling
 from tidewell.settings import Settings
 from tidewell.sources.protocol import Environment
 from tidewell.state.database import Database
@@ -42,6 +44,12 @@ def removal(node: Services, author: Author) -> Removal:
     return Removal(
         node.database, node.queue, node.sealing, clock.now, author, node.settings.egress_allow
     )
+
+
+def job_changes(node: Services, author: Author) -> JobChanges:
+    """Changes jobs in the name of an author."""
+    settling = Settling(node.database, node.sealing, node.settings)
+    return JobChanges(node.database, node.queue, settling, clock.now, author)
 
 
 def services(request: Request) -> Services:

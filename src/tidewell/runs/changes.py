@@ -25,6 +25,7 @@ from tidewell.jobs.schedule import Interval, Unit, next_after
 from tidewell.jobs.settings import SCHEDULED_QUERY, JobBody
 from tidewell.runs.commands import queue_run, stop_run
 from tidewell.runs.queue import Queue
+from tidewell.runs.settling import Settling
 from tidewell.state.database import Connection, Database
 
 log = structlog.get_logger()
@@ -39,6 +40,7 @@ class JobChanges:
 
     database: Database
     queue: Queue
+    settling: Settling
     clock: Clock
     author: Author
 
@@ -95,7 +97,8 @@ class JobChanges:
                 settings.cache_schema,
                 settings.cache_table,
             )
-            if moved and await stop_run(connection, account_id, job_id, now):
+            stopped = await stop_run(connection, account_id, job_id, now) if moved else None
+            if stopped:
                 log.info("run_stopped_by_update", job_id=str(job_id))
             await jobs.update(
                 connection,
@@ -107,6 +110,8 @@ class JobChanges:
                 reload=moved or _reads_otherwise(old, settings),
             )
             await self._note(connection, Action.JOB_UPDATED, job_id, settings.name)
+        if stopped:
+            await self.settling.end_waiting(account_id, stopped, self.clock)
 
     async def run(self, account_id: UUID, job_id: UUID) -> UUID:
         """Queue a run now; Conflict when the job is disabled."""
@@ -128,8 +133,11 @@ class JobChanges:
         """End the job's queued or running run, if there is one."""
         async with self.database.transaction() as connection:
             job = await jobs.lock(connection, account_id, job_id)
-            if await stop_run(connection, account_id, job_id, self.clock()):
+            stopped = await stop_run(connection, account_id, job_id, self.clock())
+            if stopped:
                 await self._note(connection, Action.JOB_STOPPED, job_id, job["name"])
+        if stopped:
+            await self.settling.end_waiting(account_id, stopped, self.clock)
 
     async def _note(self, connection: Connection, action: Action, job_id: UUID, name: str) -> None:
         await audit.record(connection, self.author, action, job_id, name, self.clock())

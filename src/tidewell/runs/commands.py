@@ -58,15 +58,17 @@ async def stop_run(
 ) -> UUID | None:
     """End the job's active run; returns its id, None when there is none.
 
-    One that waits has ended when the transaction commits; a running one is told by the queue's
-    notice, which goes out with the commit.
+    One that no worker has had has ended when the transaction commits; a running one is told by the
+    queue's notice, which goes out with the commit. One that waits for another attempt is settled
+    (`Settling.end_waiting`), by the caller or else by the sweeper: an earlier one may have
+    committed.
     """
     run = await repository.active(connection, account_id, job_id)
     if run is None:
         return None
     run_id = UUID(str(run["id"]))
     await repository.request_stop(connection, account_id, run_id, now)
-    if run["state"] != State.RUNNING:
+    if run["state"] != State.RUNNING and not run["attempts"]:
         reason = "Somebody asked for its end while it waited."
         await repository.stop_waiting(connection, account_id, run_id, reason, now)
     if run["queue_id"] is not None:

@@ -8,7 +8,7 @@ cancellation; the database says which it was.
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -34,15 +34,16 @@ from tidewell.runs.queue import Queue
 from tidewell.runs.reports import FLUSH_SECONDS, Reports
 from tidewell.runs.repository import Claim, Outcome, success_of
 from tidewell.runs.retries import pause
-from tidewell.runs.settling import settle
+from tidewell.runs.settling import UNKNOWN, settle
 from tidewell.runs.tasks import task_of_claim
 from tidewell.settings import Settings
 from tidewell.state.database import Connection, Database
 
 BEAT_SECONDS = 2.0
 _PATIENCE_SECONDS = 60.0
-_SETTLE_SECONDS = 15.0
-_SETTLE_FOR_STOP_SECONDS = 0.8  # a stop takes two seconds at most, and the process had its own
+_SETTLE_SECONDS = 8.0
+_SETTLE_TRIES = 3  # a link that swallows all it gets may be a whole one for the next session
+_SETTLE_FOR_STOP_SECONDS = 1.0  # a stop takes two seconds at most, and the process had its own
 
 log = structlog.get_logger()
 
@@ -77,8 +78,9 @@ class Execution:
         except asyncio.CancelledError:
             await asyncio.wait([claiming])
             if not claiming.exception() and (claimed := claiming.result()) is not None:
-                reports = Reports(self._database, claimed[0])
-                await asyncio.shield(self._interrupted(claimed[0], reports, None))
+                claim, task = claimed
+                reports = Reports(self._database, claim)
+                await asyncio.shield(self._interrupted(claim, task, reports, None))
             raise
         if claimed is None:
             return
@@ -101,12 +103,17 @@ class Execution:
                 told = None
                 if not attempt.cancelled() and attempt.exception() is None:
                     told = attempt.result()
-                await asyncio.shield(self._interrupted(claim, reports, told))
+                await asyncio.shield(self._interrupted(claim, task, reports, told))
                 current = asyncio.current_task()
                 if current is not None and current.cancelling():
                     raise
                 return  # another worker has it, or the stop came with a sign of life
-            await self._ended(claim, reports, ended)
+            ending = asyncio.create_task(self._ended(claim, task, reports, ended))
+            try:
+                await asyncio.shield(ending)
+            except asyncio.CancelledError:
+                await asyncio.wait([ending])
+                raise
         finally:
             del self._going[claim]
             self._reloads.pop(claim, None)
@@ -202,9 +209,6 @@ class Execution:
         except asyncio.CancelledError:
             told = await asyncio.shield(child.end_run(running))
             await self._children.give_back(child)
-            if told is None and reports.backend is not None:
-                with suppress(CacheUnavailable):
-                    told = await asyncio.shield(settle(task, _SETTLE_FOR_STOP_SECONDS))
             if isinstance(told, Done):
                 return told  # it had committed before the order to end came
             raise
@@ -220,11 +224,16 @@ class Execution:
         return ended
 
     async def _interrupted(
-        self, claim: Claim, reports: Reports, ended: Done | Failed | None
+        self,
+        claim: Claim,
+        task: Task | TidewellError,
+        reports: Reports,
+        ended: Done | Failed | None,
     ) -> None:
         """After a cancellation: stopped, or handed back; nothing where another worker has it."""
-        if isinstance(ended, Done):
-            await self._finish(claim, reports, success_of(ended))
+        outcome = await self._in_truth(claim, task, reports, ended, _STOPPED)
+        if outcome.state == "success":
+            await self._finish(claim, reports, outcome)
             return
 
         async def write(connection: Connection) -> None:
@@ -233,7 +242,7 @@ class Execution:
                 return
             now = self._clock()
             if active["stop_requested_at"] is not None:
-                await repository.finish(connection, claim, _STOPPED, now)
+                await repository.finish(connection, claim, outcome, now)
                 return
             await queue_again(
                 connection,
@@ -249,19 +258,64 @@ class Execution:
 
         await self._write(reports, write)
 
-    async def _ended(self, claim: Claim, reports: Reports, ended: Done | Failed) -> None:
+    async def _ended(
+        self,
+        claim: Claim,
+        task: Task | TidewellError,
+        reports: Reports,
+        ended: Done | Failed,
+    ) -> None:
         if isinstance(ended, Done):
             outcome = success_of(ended)
-        elif ended.disposition == Disposition.STOP:
-            outcome = _STOPPED
         elif ended.disposition == Disposition.RETRY and claim.failures < reports.retries:
             await self._retry(claim, reports, ended)
             return
         else:
-            outcome = Outcome(
-                "failed", ended.code, error_code=ended.code, error_message=ended.message
-            )
+            outcome = _STOPPED
+            if ended.disposition != Disposition.STOP:
+                outcome = Outcome(
+                    "failed", ended.code, error_code=ended.code, error_message=ended.message
+                )
+            outcome = await self._in_truth(claim, task, reports, ended, outcome)
         await self._finish(claim, reports, outcome)
+
+    async def _in_truth(
+        self,
+        claim: Claim,
+        task: Task | TidewellError,
+        reports: Reports,
+        ended: Done | Failed | None,
+        outcome: Outcome,
+    ) -> Outcome:
+        """A run's end without a commit, unless the cache knows better and says so in time.
+
+        It is asked where nobody else can tell: this attempt, or one before it, may have sent a
+        COMMIT and not heard the answer.
+        """
+        if isinstance(ended, Done):
+            return success_of(ended)
+        ordered = outcome.state == "stopped"
+        clear = (
+            not ordered
+            and ended is not None
+            and ended.disposition == Disposition.FAIL
+            and ended.code != RunTimedOut.code
+        )
+        asked = claim.attempts > 1 or (reports.backend is not None and not clear)
+        if not asked or isinstance(task, TidewellError):
+            return outcome
+        for _ in range(1 if ordered else _SETTLE_TRIES):
+            try:
+                told = await settle(task, _SETTLE_FOR_STOP_SECONDS if ordered else _SETTLE_SECONDS)
+            except CacheUnavailable as error:
+                log.warning("run_not_settled", reason=error.message)
+            else:
+                return outcome if told is None else success_of(told)
+        return replace(
+            outcome,
+            reason=outcome.reason + UNKNOWN,
+            error_message=outcome.error_message and outcome.error_message + UNKNOWN,
+        )
 
     async def _retry(self, claim: Claim, reports: Reports, ended: Failed) -> None:
         failures = claim.failures + 1

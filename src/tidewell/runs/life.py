@@ -55,7 +55,12 @@ QUEUE = Transition(
     "queue", (), State.QUEUED, "a job is created, its time has come, or somebody asks for a run"
 )
 CLAIM = Transition("claim", (State.QUEUED,), State.RUNNING, "a worker takes it from the queue")
-SUCCEED = Transition("succeed", (State.RUNNING,), State.SUCCESS, "its rows were committed")
+SUCCEED = Transition(
+    "succeed",
+    (State.RUNNING, State.QUEUED, State.RETRYING),
+    State.SUCCESS,
+    "its rows were committed; of a run that waits, a stop finds it out",
+)
 FAIL = Transition(
     "fail",
     (State.RUNNING,),

@@ -16,7 +16,7 @@ RETURNING id;
 
 -- name: active_run
 -- The job's active run, if there is one, held against changes.
-SELECT id, state, attempt, queue_id, turn, stop_requested_at
+SELECT id, state, attempt, attempts, queue_id, turn, stop_requested_at
   FROM run
  WHERE account_id = %(account_id)s AND job_id = %(job_id)s
    AND state IN ('queued', 'running', 'retrying')
@@ -52,7 +52,7 @@ UPDATE run
  WHERE account_id = %(account_id)s AND id = %(id)s;
 
 -- name: stop_waiting
--- End a run that no worker has.
+-- End a run that no worker has had.
 UPDATE run
    SET state = 'stopped', finished_at = %(now)s, changed_at = %(now)s, reason = %(reason)s,
        retry_at = NULL
@@ -120,7 +120,7 @@ UPDATE run
    AND state = 'running';
 
 -- name: finish_run
--- The end of a run, told by its newest attempt only; what carried it leaves the queue. Tells whether
+-- The end of a run, told by its newest attempt only, from where it may come to this end; what carried it leaves the queue. Tells whether
 -- anybody wants to hear of it.
 WITH ended AS (
 UPDATE run
@@ -129,7 +129,8 @@ UPDATE run
        rows_affected = %(rows_affected)s, receipt = %(receipt)s, error_code = %(error_code)s,
        error_message = %(error_message)s
  WHERE account_id = %(account_id)s AND id = %(id)s AND attempt = %(attempt)s
-   AND state = 'running'
+   AND state = ANY(%(from_states)s)
+   AND (state = 'running' OR stop_requested_at IS NOT NULL)
 RETURNING account_id, queue_id, started_at
 ), carried AS (
 DELETE FROM procrastinate_jobs USING ended WHERE procrastinate_jobs.id = ended.queue_id
@@ -153,7 +154,7 @@ RETURNING id;
 -- Runs whose next try has come, locked so that no other ticker takes them.
 SELECT id, account_id, job_id
   FROM run
- WHERE state = 'retrying' AND retry_at <= %(now)s
+ WHERE state = 'retrying' AND retry_at <= %(now)s AND stop_requested_at IS NULL
  ORDER BY retry_at
  LIMIT %(limit)s
    FOR UPDATE SKIP LOCKED;
@@ -169,15 +170,17 @@ RETURNING id;
 
 -- name: lost_runs
 -- across accounts: the sweeper serves all of them.
--- Running ones without a sign of life, and queued ones that nothing carries: either no job of the
--- queue, or one that a worker fetched and did not begin with.
+-- Running ones without a sign of life, waiting ones that shall end and that nobody asks the cache
+-- about, and queued ones that nothing carries: either no job of the queue, or one that a worker
+-- fetched and did not begin with.
 SELECT run.id, run.account_id, run.job_id, run.state, run.attempt, run.queue_id, run.recoveries,
        run.stop_requested_at
   FROM run
- WHERE (run.state = 'running'
+ WHERE ((run.state = 'running'
+         OR (run.state IN ('queued', 'retrying') AND run.stop_requested_at IS NOT NULL))
         AND coalesce(run.beat_at, run.changed_at, run.started_at)
             < clock_timestamp() - make_interval(secs => %(dead_after)s))
-    OR (run.state = 'queued'
+    OR (run.state = 'queued' AND run.stop_requested_at IS NULL
         AND NOT EXISTS (
             SELECT FROM procrastinate_jobs AS queued
              WHERE queued.id = run.queue_id
@@ -200,6 +203,17 @@ UPDATE run
            (extract(epoch FROM clock_timestamp() - timestamptz '2025-01-01T00:00Z') * 1000)::bigint)),
        beat_at = clock_timestamp()
  WHERE account_id = %(account_id)s AND id = %(id)s AND state = 'running'
+RETURNING account_id, job_id, queue_id, attempt, attempts, failures, started_at;
+
+-- name: take_waiting
+-- The same for a run that waits for its next attempt and shall not have one.
+UPDATE run
+   SET attempt = setval('attempt_number', greatest(
+           nextval('attempt_number'),
+           (extract(epoch FROM clock_timestamp() - timestamptz '2025-01-01T00:00Z') * 1000)::bigint)),
+       beat_at = clock_timestamp()
+ WHERE account_id = %(account_id)s AND id = %(id)s AND state IN ('queued', 'retrying')
+   AND attempts > 0 AND stop_requested_at IS NOT NULL
 RETURNING account_id, job_id, queue_id, attempt, attempts, failures, started_at;
 
 -- name: end_lost

@@ -160,7 +160,7 @@ async def request_stop(
 async def stop_waiting(
     connection: Connection, account_id: UUID, run_id: UUID, reason: str, now: datetime
 ) -> None:
-    """End a run that no worker has."""
+    """End a run that no worker has had."""
     await connection.execute(
         _SQL["stop_waiting"],
         {"account_id": account_id, "id": run_id, "reason": reason, "now": now},
@@ -229,6 +229,7 @@ async def finish(connection: Connection, claim: Claim, outcome: Outcome, now: da
         | {
             "now": now,
             "state": life.ENDINGS[outcome.state].target,
+            "from_states": life.ENDINGS[outcome.state].from_states,
             "reason": outcome.reason,
             "rows_read": outcome.rows_read,
             "bytes_copied": outcome.bytes_copied,
@@ -305,8 +306,17 @@ async def lost(connection: Connection, dead_after: float, limit: int) -> list[di
 
 
 async def take_over(connection: Connection, account_id: UUID, run_id: UUID) -> Claim | None:
-    """Take a lost run over to settle it, as one more attempt; None when it has ended by now."""
-    cursor = await connection.execute(_SQL["take_over"], {"account_id": account_id, "id": run_id})
+    """Take a lost run over to settle it, as one more attempt; None when no worker has it by now."""
+    return await _taken(connection, "take_over", account_id, run_id)
+
+
+async def take_waiting(connection: Connection, account_id: UUID, run_id: UUID) -> Claim | None:
+    """The same for a run that was asked to end between two attempts; None when it is no such."""
+    return await _taken(connection, "take_waiting", account_id, run_id)
+
+
+async def _taken(connection: Connection, name: str, account_id: UUID, run_id: UUID) -> Claim | None:
+    cursor = await connection.execute(_SQL[name], {"account_id": account_id, "id": run_id})
     row = await cursor.fetchone()
     return None if row is None else Claim(run_id=run_id, **row)
 

@@ -5,19 +5,32 @@ run is then told the truth: committed, or as it was before.
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from uuid import UUID
 
 from tidewell.cache import CacheAddress, settle_attempt
 from tidewell.cache.plan import Fence
+from tidewell.clock import Clock
 from tidewell.connections.sealing import SealingBox
 from tidewell.errors import CacheError, CacheUnavailable, TidewellError
 from tidewell.runs import repository
 from tidewell.runs.messages import Done, Task
-from tidewell.runs.repository import Claim
+from tidewell.runs.repository import Claim, Outcome, success_of
 from tidewell.runs.tasks import task_of_claim
 from tidewell.settings import Settings
 from tidewell.state.database import Database
 
 _LOST_SECONDS = 7.0  # less than a run goes without a sign of life: one sweeper settles it
+_STOP_SECONDS = 1.2  # a stop takes two seconds at most
+
+UNKNOWN = " The cache does not say whether it had committed."
+_STOPPED = Outcome("stopped", "Somebody asked for its end while it waited.")
+
+Settle = Callable[[Claim], Awaitable[Done | None]]
+"""Tells whether a run that no worker has any more had committed. Raises CacheUnavailable."""
 
 
 class Settling:
@@ -28,10 +41,11 @@ class Settling:
         self._sealing = sealing
         self._settings = settings
 
-    async def settle(self, claim: Claim) -> Done | None:
+    async def settle(self, claim: Claim, seconds: float = _LOST_SECONDS) -> Done | None:
         """End what older attempts of a run do in the cache, and tell whether one has committed.
 
-        `claim` is the attempt that has taken over. Raises CacheUnavailable.
+        `claim` is the attempt that has taken over. Raises CacheUnavailable, also when the cache
+        has not answered after so many seconds.
         """
         try:
             async with self._database.transaction() as connection:
@@ -41,7 +55,29 @@ class Settling:
             task = await task_of_claim(self._database, claim, row, self._sealing, self._settings)
         except TidewellError:
             return None  # without its job, or its cache, nothing of it can be told any more
-        return await settle(task, _LOST_SECONDS, take_over=True)
+        return await settle(task, seconds, take_over=True)
+
+    async def end_waiting(self, account_id: UUID, run_id: UUID, clock: Clock) -> None:
+        """End a run that was asked to end between two attempts; nothing when it is no such."""
+        async with self._database.transaction() as connection:
+            claim = await repository.take_waiting(connection, account_id, run_id)
+        if claim is not None:
+            in_time = partial(self.settle, seconds=_STOP_SECONDS)
+            await end(self._database, in_time, claim, _STOPPED, clock())
+
+
+async def end(
+    database: Database, settle: Settle, claim: Claim, outcome: Outcome, now: datetime
+) -> None:
+    """End a run that no worker has any more: as a success where it had committed."""
+    try:
+        told = await settle(claim)
+    except CacheUnavailable:
+        outcome = replace(outcome, reason=outcome.reason + UNKNOWN)
+    else:
+        outcome = outcome if told is None else success_of(told)
+    async with database.transaction() as connection:
+        await repository.finish(connection, claim, outcome, now)
 
 
 async def settle(task: Task, seconds: float, *, take_over: bool = False) -> Done | None:

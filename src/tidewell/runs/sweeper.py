@@ -8,20 +8,19 @@ thought dead from committing.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 import procrastinate.exceptions
 import structlog
 
 from tidewell.clock import Clock
-from tidewell.errors import CacheUnavailable, Unavailable
+from tidewell.errors import Unavailable
 from tidewell.runs import life, repository
 from tidewell.runs.commands import queue_again
-from tidewell.runs.messages import Done
 from tidewell.runs.queue import DROP, EXECUTE, QUEUE, Queue
-from tidewell.runs.repository import Claim, Outcome, success_of
+from tidewell.runs.repository import Claim, Outcome
+from tidewell.runs.settling import Settle, end
 from tidewell.state.database import Database
 
 DEAD_AFTER_SECONDS = 9.0
@@ -43,10 +42,6 @@ _GIVEN_UP = Outcome(
     ),
 )
 _STOPPED = Outcome("stopped", "Somebody asked for its end, and its worker is gone.")
-_UNKNOWN = " The cache does not say whether it had committed."
-
-Settle = Callable[[Claim], Awaitable[Done | None]]
-"""Tells whether a run whose worker is gone had committed. Raises CacheUnavailable."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +65,13 @@ async def sweep(database: Database, queue: Queue, now: datetime) -> Swept:
             await repository.remove_from_queue(connection, run["queue_id"])
             if run["stop_requested_at"] is not None or run["recoveries"] >= MOST_RECOVERIES:
                 outcome = _GIVEN_UP if run["stop_requested_at"] is None else _STOPPED
-                claim = await repository.take_over(connection, run["account_id"], run["id"])
-                if claim is None:  # it waits: no worker has it
+                take = (
+                    repository.take_over
+                    if run["state"] == life.State.RUNNING
+                    else repository.take_waiting
+                )
+                claim = await take(connection, run["account_id"], run["id"])
+                if claim is None:  # no worker has had it
                     await repository.end_lost(
                         connection, run["account_id"], run["id"], outcome, now
                     )
@@ -98,20 +98,6 @@ async def sweep(database: Database, queue: Queue, now: datetime) -> Swept:
     for job in stalled:
         await queue.app.job_manager.retry_job(job)
     return Swept(len(lost), over)
-
-
-async def end(
-    database: Database, settle: Settle, claim: Claim, outcome: Outcome, now: datetime
-) -> None:
-    """End a run of a dead worker: as a success where it had committed."""
-    try:
-        told = await settle(claim)
-    except CacheUnavailable:
-        outcome = replace(outcome, reason=outcome.reason + _UNKNOWN)
-    else:
-        outcome = outcome if told is None else success_of(told)
-    async with database.transaction() as connection:
-        await repository.finish(connection, claim, outcome, now)
 
 
 async def keep_sweeping(database: Database, queue: Queue, settle: Settle, clock: Clock) -> None:

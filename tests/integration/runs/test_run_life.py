@@ -16,8 +16,8 @@ from tidewell.runs import life, repository
 from tidewell.runs.commands import queue_again, queue_run, stop_run
 from tidewell.runs.repository import Claim, Outcome
 from tidewell.runs.retention import forget
-from tidewell.runs.settling import Settling
-from tidewell.runs.sweeper import MOST_RECOVERIES, end, sweep
+from tidewell.runs.settling import Settling, end
+from tidewell.runs.sweeper import MOST_RECOVERIES, sweep
 from tidewell.runs.ticker import mend, tick
 from tidewell.settings import Settings
 
@@ -115,13 +115,17 @@ class Walk:
         return int(row["n"]) if row else 0
 
 
+def settling(walk: Walk) -> Settling:
+    """What asks the caches; these jobs have none."""
+    return Settling(walk.node.database, SealingBox([b"0" * 32]), Settings())
+
+
 async def swept(walk: Walk) -> int:
     """Sweep as a node does; returns how many runs were found."""
-    database, settings = walk.node.database, Settings()
-    settling = Settling(database, SealingBox([b"0" * 32]), settings)
+    database = walk.node.database
     found = await sweep(database, walk.node.queue, NOW)
     for claim, outcome in found.over:
-        await end(database, settling.settle, claim, outcome, NOW)
+        await end(database, settling(walk).settle, claim, outcome, NOW)
     return found.found
 
 
@@ -208,9 +212,24 @@ async def test_a_stop_ends_a_run_that_waits_at_once(walk: Walk, waits: str) -> N
     if waits == "retrying":
         assert await walk.retry(await walk.claimed())
     assert await walk.stop() == walk.run_id
+    await settling(walk).end_waiting(walk.account_id, walk.run_id, lambda: NOW)
     assert await walk.state() == "stopped"
     assert await walk.claim() is None
     assert await walk.stop() is None
+    await ways(walk)
+
+
+async def test_a_run_that_waits_for_its_next_attempt_is_stopped_whatever_becomes_of_who_was_asked(
+    walk: Walk,
+) -> None:
+    await walk.queue()
+    await walk.retry(await walk.claimed(), seconds=0)
+    await walk.stop()
+    assert await tick(walk.node.database, walk.node.queue, walk.now) == 0
+    assert await walk.state() == "retrying"
+    await walk.execute(SILENCE)
+    assert await swept(walk) == 1
+    assert await walk.state() == "stopped"
     await ways(walk)
 
 

@@ -7,7 +7,7 @@ from fastapi.responses import RedirectResponse
 
 from tidewell import clock
 from tidewell.api.callers import Account
-from tidewell.api.services import Services
+from tidewell.api.services import Services, job_changes
 from tidewell.pages.rendering import page
 from tidewell.pages.visits import Visit, keep
 from tidewell.runs.changes import JobChanges
@@ -49,4 +49,4 @@ def caller_of(visit: Visit) -> Account:
 
 def changes_of(node: Services, visit: Visit) -> JobChanges:
     """The changes of jobs, in the visitor's name."""
-    return JobChanges(node.database, node.queue, clock.now, visit.author)
+    return job_changes(node, visit.author)
