@@ -1,16 +1,18 @@
-"""Which rows of a full refresh have to travel: those of buckets that are not the same.
+"""What a full refresh has to write: the rows that are not cached as they were read, and no other.
 
 The server hashes the rows of the cached table while we read and hash those of the source; both put
-each row into a bucket by its key, or by its own hash where there is no key, and sum the hashes of
-each bucket. Where the sums of a bucket and its rows agree, the same rows are in it: two others
-would agree with a chance of one in 2^64. All rows wait in a file meanwhile.
+each row into a bucket by its key, or by its own hash where there is no key, and we sum the hashes
+of each bucket. Where the sums of a bucket agree, the same rows are in it: two others would agree
+with a chance of one in 2^64. The rows of the other buckets are then paired one by one. All rows
+wait in a file meanwhile.
 """
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,54 +21,38 @@ import pyarrow as pa
 from psycopg import sql
 
 from tidewell.cache.address import Connection
-from tidewell.cache.digest import Digest
+from tidewell.cache.digest import Digest, sum_signed
 from tidewell.cache.lookup3 import Hashes
+from tidewell.cache.pairing import CACHED, READ, Found, Pairing
+from tidewell.cache.plan import Place
 from tidewell.cache.rowhash import RowHash
-from tidewell.cache.spool import Spool
+from tidewell.cache.spool import Array, Records, Spool
 from tidewell.cache.types import Held
+from tidewell.errors import CacheConflict
 from tidewell.state.statements import statements
 
 _SQL = statements("tidewell.cache", "difference.sql")
-_ROWS_OF_A_BUCKET = 16
-_FEWEST, _MOST = 10, 17
+_FEWEST, _MOST = 10, 18
 """Powers of two: the buckets of a small and of a large table."""
+_PAGES_AT_ONCE = 2048
+_PLACES_AT_ONCE = 20_000
+_LEAST_SERVER = 140_000
+"""From PostgreSQL 14 on some pages of a table can be read without the others."""
 _STALE = 10
 """The cached table is looked at again where reading took so many times as long as the look."""
 _CANCEL_SECONDS = 1.0
+_PLACE = np.dtype([("block", ">u4"), ("offset", ">u2")])
+_END = sql.SQL("'(4294967295,0)'")
+
+_A_ROW = np.uint64(0x9E3779B97F4A7C15)
+"""Added for each row: one whose hash is zero (nothing but NULLs can be) counts as well."""
+CHANGED_MEANWHILE = "The cached table was changed while the run read its source: run it again."
 
 Column = tuple[str, Held]
 
 
-@dataclass
-class Buckets:
-    """Rows, and the sums of the lower and upper halves of their hashes, for each bucket."""
-
-    rows: npt.NDArray[np.int64]
-    low: npt.NDArray[np.int64]
-    high: npt.NDArray[np.int64]
-
-    @classmethod
-    def none(cls, size: int) -> "Buckets":
-        """Buckets without a row."""
-        return cls(*(np.zeros(size, np.int64) for _ in range(3)))
-
-    def add(self, buckets: npt.NDArray[np.uint32], hashes: Hashes) -> None:
-        """Take rows into account."""
-        halves = hashes.view(np.int32).reshape(-1, 2).astype(np.int64)
-        np.add.at(self.rows, buckets, 1)
-        np.add.at(self.low, buckets, halves[:, 0])
-        np.add.at(self.high, buckets, halves[:, 1])
-
-    def differ(self, other: "Buckets") -> npt.NDArray[np.bool_]:
-        """Which buckets are not the same."""
-        found: npt.NDArray[np.bool_] = self.rows != other.rows
-        found |= self.low != other.low
-        found |= self.high != other.high
-        return found
-
-
 class Difference:
-    """One full refresh of a table that stands, from reading to the rows that are staged.
+    """One full refresh of a table that stands, from reading to the rows that have to be written.
 
     `columns` are all columns of the load, which stand in the cache under the same names and types;
     `key` are some of them. `digest` is of all rows that were read.
@@ -75,7 +61,7 @@ class Difference:
     def __init__(
         self,
         connection: Connection,
-        table: sql.Identifier,
+        place: Place,
         columns: Sequence[Column],
         key: Sequence[str],
         *,
@@ -83,22 +69,32 @@ class Difference:
         utf8: bool,
     ) -> None:
         self._connection = connection
-        self._table = table
+        self._place = place
+        self._table = sql.Identifier(place.schema, place.table)
         self.digest = Digest(columns, utf8=utf8)
         self._row = self.digest.row_hash
         self._key_positions = [at for at, (name, _) in enumerate(columns) if name in key]
-        self._key = RowHash([columns[at] for at in self._key_positions], utf8=utf8)
-        power = int(max(estimated_rows, 1) / _ROWS_OF_A_BUCKET).bit_length()
-        self._mask = (1 << min(max(power, _FEWEST), _MOST)) - 1
-        self._read = Buckets.none(self._mask + 1)
-        self._cached = Buckets.none(self._mask + 1)
+        self._key = (
+            RowHash([columns[at] for at in self._key_positions], utf8=utf8)
+            if self._key_positions
+            else self._row
+        )
+        size = 1 << min(max(int(estimated_rows).bit_length(), _FEWEST), _MOST)
+        self._mask = size - 1
+        self._read = np.zeros(size, np.uint64)
+        self._cached = np.zeros(size, np.uint64)
+        self._rows_read = np.zeros(size, np.uint32)
+        self._rows_cached = 0
+        self._changed = np.zeros(size, np.bool_)
+        self._has_null_keys = False
         self._is_stale = False
-        self._changed = np.zeros(self._mask + 1, np.bool_)
+        self._ended = threading.Event()
 
     @staticmethod
-    def possible(columns: Sequence[Column]) -> bool:
-        """Whether all columns have a hash."""
-        return not RowHash(columns).unhashed
+    def possible(connection: Connection, columns: Sequence[Column]) -> bool:
+        """Whether all columns have a hash, and the server reads a table by its pages."""
+        new_enough = connection.info.server_version >= _LEAST_SERVER
+        return new_enough and not RowHash(columns).unhashed
 
     def read(
         self, batches: Iterable[pa.RecordBatch], spool: Spool, progress: Callable[[], None]
@@ -113,27 +109,53 @@ class Difference:
                     progress()
                 took = time.monotonic() - started
             except BaseException:
+                self._ended.set()
                 with suppress(psycopg.Error, OSError):
                     self._connection.cancel_safe(timeout=_CANCEL_SECONDS)
                 raise
             self._is_stale = took > _STALE * looking.result()
 
-    def changed(self, spool: Spool) -> Iterator[pa.RecordBatch]:
-        """The rows that have to be staged."""
-        if self._is_stale:
-            self._look()
-        self._changed = self._read.differ(self._cached)
-        return spool.chosen(self._changed)
-
-    @property
-    def unchanged_rows(self) -> int:
-        """Rows that were read and stand in the cache already."""
-        return int(self._read.rows[~self._changed].sum())
-
-    @property
     def is_changed(self) -> bool:
         """Whether anything is not the same."""
+        if self._is_stale:
+            self._look()
+        self._changed = self._read != self._cached
         return bool(self._changed.any())
+
+    def pairing(self, spool: Spool) -> Pairing:
+        """All rows of the buckets that are not the same, to be paired."""
+        read = int(self._rows_read[self._changed].sum())
+        cached = self._rows_cached - (spool.rows - read)
+        pairing = Pairing(spool.rows, keyed=bool(self._key_positions), most=max(read, cached))
+        at = 0
+        for keys, rows in spool.hashes():
+            chosen = np.flatnonzero(self._changed[self._buckets(keys)])
+            records = np.empty(len(chosen), READ)
+            records["key"], records["row"] = keys[chosen], rows[chosen]
+            records["at"] = at + chosen
+            pairing.read.add(records)
+            at += len(keys)
+        parts = {"within": self.of_changed(), "key": self._hash(self._key)}
+        for places, keys_there, rows_there in self._of_pages("places", **parts):
+            records = np.empty(len(keys_there) // 8, CACHED)
+            there = np.frombuffer(places, _PLACE)
+            records["block"], records["offset"] = there["block"], there["offset"]
+            records["key"] = np.frombuffer(keys_there, ">u8")
+            records["row"] = np.frombuffer(rows_there, ">u8")
+            pairing.cached.add(records)
+        return pairing
+
+    def pair(self, pairing: Pairing) -> Found | None:
+        """What has to be written; None: keys are missing or came more than once."""
+        if self._has_null_keys:
+            return None
+        found = pairing.found()
+        return None if found.repeated else found
+
+    def in_changed(self, spool: Spool) -> npt.NDArray[np.bool_]:
+        """Of each row that was read: whether its bucket is not the same."""
+        found = [self._changed[self._buckets(keys)] for keys, _ in spool.hashes()]
+        return np.concatenate(found) if found else np.zeros(0, np.bool_)
 
     def of_changed(self) -> sql.Composed:
         """A condition on rows of the `cached` table: they are in a bucket that is not the same."""
@@ -142,36 +164,103 @@ class Difference:
             changed=sql.Literal(changed), bucket=self._bucket()
         )
 
+    def is_replaceable(self) -> bool:
+        """Whether rows may be deleted and written anew, for all that others have built on them."""
+        row = self._connection.execute(_SQL["is_replaceable"], self._at()).fetchone()
+        return bool(row and row[0])
+
+    def delete(self, places: Records) -> int:
+        """Delete the rows at these places; returns how many. Raises CacheConflict."""
+        if places.count == self._rows_cached > _PLACES_AT_ONCE:
+            statement = sql.SQL(_SQL["delete_all"]).format(table=self._table)
+            deleted = self._connection.execute(statement).rowcount
+            if deleted != places.count:
+                raise _changed_meanwhile()
+            return deleted
+        for block in places.blocks(_PLACES_AT_ONCE):
+            statement = sql.SQL(_SQL["delete_at"]).format(
+                table=self._table,
+                places=sql.Literal(_as_array(block)),
+                row=self._hash(self._row),
+            )
+            deleted, hashes = self._connection.execute(statement).fetchone() or (0, 0)
+            # Nobody else writes to the copy as a rule: these have to be the rows that were seen.
+            if deleted != len(block) or int(hashes) != sum_signed(block["row"]):
+                raise _changed_meanwhile()
+        return places.count
+
     def _take(self, batch: pa.RecordBatch, spool: Spool) -> None:
         hashes = self.digest.see(batch)
-        by = self._key.of(batch.select(self._key_positions)) if self._key_positions else hashes
-        buckets = (by & np.uint64(self._mask)).astype(np.uint32)
-        self._read.add(buckets, hashes)
-        spool.write(batch, buckets)
+        keys = hashes
+        if self._key_positions:
+            keys = self._key.of(batch.select(self._key_positions))
+            if any(batch.column(at).null_count for at in self._key_positions):
+                self._has_null_keys = True
+        buckets = self._buckets(keys)
+        np.add.at(self._read, buckets, hashes + _A_ROW)
+        np.add.at(self._rows_read, buckets, np.uint32(1))
+        spool.write(batch, keys, hashes)
 
     def _look(self) -> float:
         """Sum up the cached table; returns the seconds that it took."""
         started = time.monotonic()
-        statement = sql.SQL(_SQL["sums"]).format(
-            table=self._table,
-            bucket=self._bucket(),
-            row=self._row.expression("cached", unseen=True),
-        )
-        with self._connection.cursor(binary=True) as cursor:
-            cursor.execute(_SQL["work_mem"])
-            row = cursor.execute(statement).fetchone() or (None,)
+        self._cached[:] = 0
+        self._rows_cached = 0
+        self._connection.commit()
+        self._connection.execute(_SQL["snapshot"])
+        for buckets, hashes in self._of_pages("hashes", bucket=self._bucket()):
+            numbers = np.frombuffer(buckets, ">i4").astype(np.intp)
+            there = np.frombuffer(hashes, ">u8").astype(np.uint64)
+            np.add.at(self._cached, numbers, there + _A_ROW)
+            self._rows_cached += len(numbers)
         # Nobody has to wait for a lock of ours while the source is read.
         self._connection.commit()
-        self._cached = Buckets.none(self._mask + 1)
-        if row[0] is not None:
-            numbers = np.frombuffer(row[0], ">i4")
-            self._cached.rows[numbers] = np.frombuffer(row[1], ">i8")
-            self._cached.low[numbers] = np.frombuffer(row[2], ">i8")
-            self._cached.high[numbers] = np.frombuffer(row[3], ">i8")
         return time.monotonic() - started
 
+    def _of_pages(self, name: str, **parts: sql.Composable) -> Iterator[tuple[Any, ...]]:
+        """The answers of a statement about some pages after others."""
+        row = self._connection.execute(_SQL["pages"], self._at()).fetchone()
+        pages = int(row[0]) if row else 0
+        with self._connection.cursor(binary=True) as cursor:
+            for first in range(0, pages + 1, _PAGES_AT_ONCE):
+                if self._ended.is_set():
+                    return
+                after = first + _PAGES_AT_ONCE
+                statement = sql.SQL(_SQL[name]).format(
+                    table=self._table,
+                    row=self._hash(self._row),
+                    first=sql.Literal(f"({first},0)"),
+                    # The table may have grown since it was asked.
+                    end=_END if after > pages else sql.Literal(f"({after},0)"),
+                    **parts,
+                )
+                answer = cursor.execute(statement).fetchone()
+                if answer and answer[0] is not None:
+                    yield answer
+
+    def _buckets(self, keys: Hashes) -> npt.NDArray[np.intp]:
+        return (keys & np.uint64(self._mask)).astype(np.intp)
+
     def _bucket(self) -> sql.Composed:
-        by = self._key if self._key_positions else self._row
         return sql.SQL(_SQL["bucket"]).format(
-            hash=by.expression("cached", unseen=True), mask=sql.Literal(self._mask)
+            hash=self._hash(self._key), mask=sql.Literal(self._mask)
         )
+
+    @staticmethod
+    def _hash(one: RowHash) -> sql.Composable:
+        return one.expression("cached", unseen=True)
+
+    def _at(self) -> dict[str, str]:
+        return {"schema": self._place.schema, "table": self._place.table}
+
+
+def _as_array(places: Array) -> str:
+    """Places as PostgreSQL's text of an array of tid."""
+    pairs = zip(places["block"].tolist(), places["offset"].tolist(), strict=True)
+    return "{" + ",".join([f'"({block},{offset})"' for block, offset in pairs]) + "}"
+
+
+def _changed_meanwhile() -> CacheConflict:
+    return CacheConflict(
+        "The cached table was changed while the run read its source: run it again."
+    )

@@ -1,20 +1,30 @@
 -- A full refresh as a difference: rows are put into buckets by a hash, on both sides, and only the
--- rows of buckets that are not the same have to travel. `cached` is the table that stands.
+-- rows of buckets that are not the same are looked at one by one. `cached` is the table that
+-- stands. It is read page by page, so that no answer is larger than some pages' rows.
 
--- name: work_mem
--- For the buckets to be summed in memory, some hundred bytes each; for this transaction only.
-SELECT set_config('work_mem', '64MB', true)
- WHERE pg_size_bytes(current_setting('work_mem')) < pg_size_bytes('64MB');
+-- name: snapshot
+-- All pages as of one moment.
+SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;
 
--- name: sums
--- Of each bucket: its number, its rows, and the sums of the lower and upper halves of their hashes.
--- OFFSET 0 keeps the hash from being computed once for each half.
-SELECT string_agg(int4send(bucket), ''), string_agg(int8send(rows), ''),
-       string_agg(int8send(low), ''), string_agg(int8send(high), '')
-  FROM (SELECT bucket, count(*) AS rows, sum((hash << 32 >> 32)::int4) AS low,
-               sum((hash >> 32)::int4) AS high
-          FROM (SELECT {bucket} AS bucket, {row} AS hash FROM {table} AS cached OFFSET 0) AS hashed
-         GROUP BY bucket) AS buckets;
+-- name: pages
+-- How many pages a table has.
+SELECT pg_relation_size(class.oid) / current_setting('block_size')::int
+  FROM pg_class AS class
+  JOIN pg_namespace AS namespace ON namespace.oid = class.relnamespace
+ WHERE namespace.nspname = %(schema)s AND class.relname = %(table)s;
+
+-- name: hashes
+-- Of each row of some pages: its bucket and its hash.
+SELECT string_agg(int4send({bucket}), ''), string_agg(int8send({row}), '')
+  FROM {table} AS cached
+ WHERE cached.ctid >= {first} AND cached.ctid < {end};
+
+-- name: places
+-- Of each row of some pages that may be another: its place, and the hashes of its key and of itself.
+SELECT string_agg(tidsend(cached.ctid), ''), string_agg(int8send({key}), ''),
+       string_agg(int8send({row}), '')
+  FROM {table} AS cached
+ WHERE cached.ctid >= {first} AND cached.ctid < {end} AND {within};
 
 -- name: bucket
 -- The bucket of a row.
@@ -23,3 +33,28 @@ SELECT string_agg(int4send(bucket), ''), string_agg(int8send(rows), ''),
 -- name: in_changed
 -- Whether a row's bucket is among those that are not the same.
 get_bit({changed}, {bucket}) = 1
+
+-- name: delete_at
+-- The rows at some places; how many there were, and the sum of their hashes.
+WITH gone AS (
+    DELETE FROM {table} AS cached
+     WHERE cached.ctid = ANY ({places}::tid[])
+    RETURNING {row} AS hash
+)
+SELECT count(*), coalesce(sum(hash), 0) FROM gone;
+
+-- name: delete_all
+-- Every row.
+DELETE FROM {table};
+
+-- name: is_replaceable
+-- Whether a row may be deleted and written anew instead of updated: nothing points to it, and
+-- nothing is told of each row.
+SELECT NOT class.relhasrules
+       AND NOT EXISTS (SELECT FROM pg_constraint
+                        WHERE contype = 'f' AND confrelid = class.oid)
+       AND NOT EXISTS (SELECT FROM pg_trigger
+                        WHERE tgrelid = class.oid AND NOT tgisinternal)
+  FROM pg_class AS class
+  JOIN pg_namespace AS namespace ON namespace.oid = class.relnamespace
+ WHERE namespace.nspname = %(schema)s AND class.relname = %(table)s;

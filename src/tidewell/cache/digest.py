@@ -51,7 +51,7 @@ class Digest:
             values = batch.column(position)
             self.read.others[other] += len(values) - values.null_count
         self.read.rows += batch.num_rows
-        self.read.hashes += _sum_signed(hashes)
+        self.read.hashes += sum_signed(hashes)
         return hashes
 
     def of_table(self, connection: Connection, table: sql.Identifier) -> Sums:
@@ -65,7 +65,7 @@ class Digest:
         return Sums(found[0], int(found[1]), list(found[2:]))
 
 
-def _sum_signed(hashes: Hashes) -> int:
+def sum_signed(hashes: Hashes) -> int:
     """The sum of hashes as the server's signed numbers, exactly."""
     low = int((hashes & np.uint64(0xFFFFFFFF)).sum(dtype=np.uint64))
     high = int((hashes.view(np.int64) >> 32).sum(dtype=np.int64))

@@ -9,8 +9,10 @@ from psycopg import sql
 from tidewell.cache import shape
 from tidewell.cache.address import Connection
 from tidewell.cache.alter import Alteration, TableStatements, Trace
-from tidewell.cache.difference import Difference
+from tidewell.cache.difference import CHANGED_MEANWHILE, Difference
+from tidewell.cache.digest import Digest
 from tidewell.cache.merge import ALL, Counts, Merge, make_keys_unique
+from tidewell.cache.pairing import Found
 from tidewell.cache.plan import Fence, LoadPlan, Place, Receipt
 from tidewell.cache.shape import LoadedColumn
 from tidewell.cache.spool import Spool
@@ -26,6 +28,9 @@ _STAGING = "tidewell_staging"
 _KEYS = "tidewell_keys"
 _ANALYZE_SHARE = 0.1
 """From this share of changed rows on, statistics are made anew; else autovacuum does it."""
+
+_WHOLE_SHARE = 0.3
+"""From this share of rows on that are written, they go straight into the cached table."""
 
 Batches = Iterable[pa.RecordBatch]
 
@@ -52,10 +57,8 @@ class Load:
         self.columns = shape.loaded_columns(plan.columns)
         self._utf8 = connection.info.parameter_status("server_encoding") == "UTF8"
         self._fitting = Fitting(plan.columns, plan.key, truncate_strings=plan.truncate_strings)
-        self._stream = CopyStream(
-            self._fitting, [column.name for column in self._listed], utf8=self._utf8
-        )
-        self._digest = self._stream.digest
+        self._digest = Digest(self._held, utf8=self._utf8)
+        """Of all rows that are read."""
         self.made_schema = False
         self._key = [self.columns[name].name for name in plan.key]
         self._time_column = (
@@ -68,13 +71,15 @@ class Load:
             connection, place, plan, self.columns, fence.job_id, self._statements, self._changes
         )
         self._confirmed = 0
+        self._bytes = 0
 
     def run(self, batches: Batches, keys: Callable[[], Batches] | None = None) -> Receipt:
         """Load the batches; the caller commits. Raises a CacheError or what the batches raise."""
-        if shape.relation_kind(self._connection, self._place) is None:
+        kind = shape.relation_kind(self._connection, self._place)
+        if kind is None:
             counts = self._first(batches)
         else:
-            counts = self._refresh(batches, keys)
+            counts = self._refresh(batches, keys, is_plain=kind == "r")
         sent = self._fitting.counts
         if sent.strings_cut:
             self._notes.append(f"{sent.strings_cut} strings were cut to their column's length.")
@@ -92,7 +97,7 @@ class Load:
             deleted=counts.deleted,
             strings_cut=sent.strings_cut,
             nul_bytes_replaced=sent.nul_bytes_replaced,
-            bytes_copied=self._stream.bytes,
+            bytes_copied=self._bytes,
             digest=self._digest.read.text,
             schema_changes=tuple(self._changes),
             notes=(*self._changes, *self._notes),
@@ -106,10 +111,10 @@ class Load:
             "make_table", definitions=shape.definitions(self._listed, staged=False)
         )
         if any(column.staged != column.declared for column in self._listed):
-            self._stage(fitted)
+            self._stage(fitted, self._digest)
             rows = self._merge({c.name: c.declared for c in self._listed}).into_empty()
         else:
-            rows = self._copy("copy_frozen", self._table, fitted)
+            rows = self._copy("copy_frozen", self._table, fitted, self._digest)
         if self._key:
             rows -= self._add_key()
         self._alteration.index(self._time_column)
@@ -118,9 +123,12 @@ class Load:
         self._statements.execute("analyze")
         return Counts(inserted=rows)
 
-    def _refresh(self, batches: Batches, keys: Callable[[], Batches] | None) -> Counts:
+    def _refresh(
+        self, batches: Batches, keys: Callable[[], Batches] | None, *, is_plain: bool
+    ) -> Counts:
         standing = shape.look(self._connection, self._place)
-        fits = self._plan.mode == "full" and self._fits(standing)
+        # In a partitioned table a place is not one row's alone.
+        fits = self._plan.mode == "full" and is_plain and self._fits(standing)
         # While the source is read nobody has to wait for us, neither at the table nor at the fence.
         self._connection.commit()
         counts = self._by_difference(batches, standing) if fits else self._by_staging(batches, keys)
@@ -139,7 +147,7 @@ class Load:
                 standing.columns.get(column.name) == column.declared == column.staged
                 for column in self._listed
             )
-            and Difference.possible(self._held)
+            and Difference.possible(self._connection, self._held)
         )
 
     def _last_load(self) -> tuple[list[str], list[str]]:
@@ -148,10 +156,10 @@ class Load:
         return (held[3] or [], held[4] or []) if held else ([], [])
 
     def _by_difference(self, batches: Batches, standing: shape.Standing) -> Counts:
-        """What is not the same is found out by hashes; only that is staged and compared."""
+        """What is not the same is found out by hashes; only that travels."""
         difference = Difference(
             self._connection,
-            self._table,
+            self._place,
             self._held,
             self._key,
             estimated_rows=shape.estimated_rows(self._connection, self._place),
@@ -164,26 +172,57 @@ class Load:
                 self._fitting.fitted(batches), spool, lambda: self._progress(sent.rows, 0)
             )
             if shape.look(self._connection, self._place) != standing:
-                raise CacheConflict(
-                    "The cached table was changed while the run read its source: run it again."
-                )
-            changed = difference.changed(spool)
-            self._confirmed = difference.unchanged_rows
-            if not difference.is_changed:
+                raise CacheConflict(CHANGED_MEANWHILE)
+            if not difference.is_changed():
+                self._confirmed = spool.rows
                 return Counts()
-            self._stage(changed)
-        self._last_load()  # from here on under the fence
-        merge = self._merge(
-            {column.name: column.declared for column in self._listed}, difference.of_changed()
-        )
-        if not self._key:
-            return merge.as_multiset()
+            self._last_load()  # from here on under the fence
+            with difference.pairing(spool) as pairing:
+                found = difference.pair(pairing)
+                if found is None:
+                    return self._by_changed_buckets(difference, spool)
+                replace = not self._key or (
+                    set(standing.columns) == {column.name for column in self._listed}
+                    and difference.is_replaceable()
+                )
+                return self._write(difference, spool, found, replace=replace)
+
+    def _write(
+        self, difference: Difference, spool: Spool, found: Found, *, replace: bool
+    ) -> Counts:
+        """Write exactly what differs; `replace`: rows with new values are written anew."""
+        updated = found.replaced.count
+        counts = Counts(found.written - updated, updated, difference.delete(found.deleted))
+        if replace:
+            difference.delete(found.replaced)
+        self._confirmed = spool.rows - found.written
+        if not found.written:
+            return counts
+        rows = spool.chosen(found.new)
+        if replace and found.written > _WHOLE_SHARE * spool.rows:
+            # What stands in the end is proved as a whole, so that nothing is written twice.
+            self._copy("copy", self._table, rows, self._digest, see=False)
+            return counts
+        self._stage(rows, Digest(self._held, utf8=self._utf8), analyze=not replace)
+        merge = self._merge({column.name: column.declared for column in self._listed})
+        if replace:
+            merge.into_empty()
+        else:
+            merge.by_key(delete=False)
+        return counts
+
+    def _by_changed_buckets(self, difference: Difference, spool: Spool) -> Counts:
+        """Keys are missing or came more than once: the server sorts out what that means."""
+        chosen = difference.in_changed(spool)
+        self._confirmed = spool.rows - int(chosen.sum())
+        self._stage(spool.chosen(chosen), Digest(self._held, utf8=self._utf8))
         self._make_keys_unique()
-        return merge.by_key(delete=True)
+        types = {column.name: column.declared for column in self._listed}
+        return self._merge(types, difference.of_changed()).by_key(delete=True)
 
     def _by_staging(self, batches: Batches, keys: Callable[[], Batches] | None) -> Counts:
         """All that is read is staged, and compared with what stands."""
-        self._stage(self._fitting.fitted(batches))
+        self._stage(self._fitting.fitted(batches), self._digest)
         self._make_keys_unique()
         old_key, old_columns = self._last_load()
         standing, retyped = self._alteration.adapt()
@@ -227,10 +266,12 @@ class Load:
             definitions=shape.definitions(columns, staged=True),
         )
         fitting = Fitting(parts, self._plan.key, truncate_strings=self._plan.truncate_strings)
-        stream = CopyStream(fitting, [column.name for column in columns], utf8=self._utf8)
-        self._send("copy", staging, columns, stream, fitting.fitted(keys))
-        self._statements.execute("analyze", table=staging)
         names = [column.name for column in columns]
+        digest = Digest(list(zip(names, fitting.held, strict=True)), utf8=self._utf8)
+        stream = CopyStream(fitting, digest)
+        self._send("copy", staging, columns, stream, fitting.fitted(keys))
+        self._prove(staging, digest, stream.rows)
+        self._statements.execute("analyze", table=staging)
         merge = Merge(
             self._connection,
             self._table,
@@ -280,19 +321,33 @@ class Load:
             self._statements.execute("make_schema", schema=sql.Identifier(self._place.schema))
             self.made_schema = True
 
-    def _stage(self, batches: Batches) -> None:
+    def _stage(self, batches: Batches, digest: Digest, *, analyze: bool = True) -> None:
         self._statements.execute(
             "make_staging",
             staging=sql.Identifier(_STAGING),
             definitions=shape.definitions(self._listed, staged=True),
         )
-        self._copy("copy", self._staging, batches)
-        self._statements.execute("analyze", table=self._staging)
+        self._copy("copy", self._staging, batches, digest)
+        if analyze:
+            self._statements.execute("analyze", table=self._staging)
 
-    def _copy(self, statement: str, table: sql.Identifier, batches: Batches) -> int:
-        """COPY all batches; the server has to confirm exactly the rows that were sent."""
-        rows = self._send(statement, table, self._listed, self._stream, batches)
+    def _copy(
+        self,
+        statement: str,
+        table: sql.Identifier,
+        batches: Batches,
+        digest: Digest,
+        *,
+        see: bool = True,
+    ) -> int:
+        """COPY all batches, and prove that the table is then what the digest is of.
+
+        `see`: the digest is of these batches; else of more that stands there.
+        """
+        stream = CopyStream(self._fitting, digest if see else None)
+        rows = self._send(statement, table, self._listed, stream, batches)
         self._confirmed += rows
+        self._prove(table, digest, digest.read.rows)
         return rows
 
     def _send(
@@ -303,34 +358,35 @@ class Load:
         stream: CopyStream,
         batches: Batches,
     ) -> int:
+        """COPY all batches; the server has to confirm exactly the rows that were sent."""
         composed = sql.SQL(_SQL[statement]).format(
             table=table, columns=shape.identifiers([column.name for column in columns])
         )
         self._statements.tell(composed)
         reached("before COPY")
+        before = self._bytes
         with self._connection.cursor() as cursor:
             with cursor.copy(composed) as copy:
                 for piece in stream.pieces(batches):
                     copy.write(piece)
-                    if stream is self._stream:
-                        self._progress(self._fitting.counts.rows, stream.bytes)
+                    self._bytes = before + stream.bytes
+                    self._progress(self._fitting.counts.rows, self._bytes)
             confirmed = cursor.rowcount
         reached("after COPY")
         if confirmed != stream.rows:
             raise CacheError(
                 f"The cache took {confirmed} of {stream.rows} rows; nothing was written."
             )
-        self._prove(table, stream)
         return confirmed
 
-    def _prove(self, table: sql.Identifier, stream: CopyStream) -> None:
+    def _prove(self, table: sql.Identifier, digest: Digest, rows: int) -> None:
         """What stands in the table has to be what was read, value by value (receipt)."""
-        stands = stream.digest.of_table(self._connection, table)
-        if stands != stream.digest.read:
+        stands = digest.of_table(self._connection, table)
+        if stands != digest.read:
             raise CacheError(
-                f"What stands in the cache after {stream.rows} rows were read is not what "
-                f"was read (digest {stands.text}, not {stream.digest.read.text}); nothing was "
-                "written. Run the job again, and have the server's memory and disks checked."
+                f"What stands in the cache after {rows} rows were read is not what was read "
+                f"(digest {stands.text}, not {digest.read.text}); nothing was written. Run the job "
+                "again, and have the server's memory and disks checked."
             )
 
     def _add_key(self) -> int:

@@ -1,28 +1,57 @@
-"""Rows that wait in a file without a name until it is known which of them have to travel."""
+"""What waits in files without a name until it is known what has to travel.
+
+The files are gone with the process, whatever ends it. Raises OSError where the disk is full.
+"""
 
 import tempfile
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-_BUCKET = "bucket"
+from tidewell.cache.lookup3 import Hashes
+
+_HASHES = np.dtype([("key", np.uint64), ("row", np.uint64)])
+ROWS_AT_ONCE = 65_536
+
+Array = npt.NDArray[Any]
+
+
+class Records:
+    """Records of one type, written one after another and read in the same order."""
+
+    def __init__(self, kind: npt.DTypeLike) -> None:
+        self._file = tempfile.TemporaryFile(prefix="tidewell-")  # noqa: SIM115 - closed below
+        self._kind = np.dtype(kind)
+        self.count = 0
+
+    def close(self) -> None:
+        """Forget them."""
+        self._file.close()
+
+    def add(self, records: Array) -> None:
+        """Take records."""
+        self._file.write(records.tobytes())
+        self.count += len(records)
+
+    def blocks(self, size: int = ROWS_AT_ONCE) -> Iterator[Array]:
+        """All records, by at most `size`."""
+        self._file.seek(0)
+        while data := self._file.read(size * self._kind.itemsize):
+            yield np.frombuffer(data, self._kind)
 
 
 class Spool:
-    """Batches with the bucket of each row, written once and read once.
-
-    The file is gone with the process, whatever ends it.
-    """
+    """The rows that were read, with the hashes of their keys and of themselves."""
 
     def __init__(self, schema: pa.Schema) -> None:
         self._file = tempfile.TemporaryFile(prefix="tidewell-")  # noqa: SIM115 - closed below
-        self._schema = schema.append(pa.field(_BUCKET, pa.uint32()))
-        options = pa.ipc.IpcWriteOptions(compression="lz4")
-        self._writer = pa.ipc.new_stream(self._file, self._schema, options=options)
+        # Not compressed: the disk's cache takes it faster than a core packs it.
+        self._writer = pa.ipc.new_stream(self._file, schema)
+        self._hashes = Records(_HASHES)
 
     def __enter__(self) -> Self:
         return self
@@ -34,18 +63,32 @@ class Spool:
         trace: TracebackType | None,
     ) -> None:
         self._file.close()
+        self._hashes.close()
 
-    def write(self, batch: pa.RecordBatch, buckets: npt.NDArray[np.uint32]) -> None:
-        """Take a batch. Raises OSError where the disk is full."""
-        columns = [*batch.columns, pa.array(buckets)]
-        self._writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=self._schema))
+    @property
+    def rows(self) -> int:
+        """How many rows wait here."""
+        return self._hashes.count
+
+    def write(self, batch: pa.RecordBatch, keys: Hashes, rows: Hashes) -> None:
+        """Take a batch and its rows' hashes."""
+        self._writer.write_batch(batch)
+        hashes = np.empty(len(rows), _HASHES)
+        hashes["key"], hashes["row"] = keys, rows
+        self._hashes.add(hashes)
+
+    def hashes(self) -> Iterator[tuple[Hashes, Hashes]]:
+        """The hashes of all keys and rows, in the order in which they were read."""
+        for block in self._hashes.blocks():
+            yield block["key"], block["row"]
 
     def chosen(self, wanted: npt.NDArray[np.bool_]) -> Iterator[pa.RecordBatch]:
-        """The rows whose buckets are wanted."""
+        """The rows that are wanted, of all in the order in which they were read."""
         self._writer.close()
         self._file.seek(0)
+        at = 0
         for batch in pa.ipc.open_stream(self._file):
-            rows = wanted[batch.column(_BUCKET).to_numpy()]
+            rows = wanted[at : at + batch.num_rows]
+            at += batch.num_rows
             if rows.any():
-                kept = batch if rows.all() else batch.filter(pa.array(rows))
-                yield kept.drop_columns([_BUCKET])
+                yield batch if rows.all() else batch.filter(pa.array(rows))

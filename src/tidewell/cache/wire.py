@@ -167,15 +167,15 @@ class Fitting:
 
 
 class CopyStream:
-    """Encodes fitted batches into columns of these names in a staging table.
+    """Encodes fitted batches.
 
-    `rows` and `bytes` tell how far it has come, `digest` what the rows were.
+    `rows` and `bytes` tell how far it has come; `digest`, where there is one, is shown the rows.
     """
 
-    def __init__(self, fitting: Fitting, names: Sequence[str], *, utf8: bool = True) -> None:
+    def __init__(self, fitting: Fitting, digest: Digest | None) -> None:
         self.rows = 0
         self.bytes = 0
-        self.digest = Digest(list(zip(names, fitting.held, strict=True)), utf8=utf8)
+        self._digest = digest
         self._encoder = pgpq.ArrowToPostgresBinaryEncoder.new_with_encoders(
             fitting.schema,
             {
@@ -189,7 +189,8 @@ class CopyStream:
         yield bytes(self._encoder.write_header())
         for batch in batches:
             data: bytes = self._encoder.write_batch(batch)
-            self.digest.see(batch)
+            if self._digest is not None:
+                self._digest.see(batch)
             self.rows += batch.num_rows
             self.bytes += len(data)
             yield data

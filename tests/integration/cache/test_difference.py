@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from tests.integration.cache.conftest import CachedTable
 from tests.integration.cache.test_digest import KINDS
 from tidewell.cache import difference, drop_cached_table
+from tidewell.cache.pairing import Found, Pairing
 from tidewell.cache.plan import CacheColumn, LoadPlan
-from tidewell.errors import CacheConflict, Stopped
+from tidewell.errors import CacheConflict, Stopped, ValueDoesNotFit
 
 HASHED = {name: one for name, one in KINDS.items() if name not in ("jsonb", "exact")}
 values = st.fixed_dictionaries({name: st.none() | one for name, (_, one) in HASHED.items()})
@@ -193,6 +194,86 @@ def test_a_table_that_was_changed_meanwhile_is_not_written(table: CachedTable) -
     with pytest.raises(CacheConflict, match="run it again"):
         load(table, numbers(1), meanwhile())
     assert ("5",) in table.rows("value")
+
+
+@pytest.mark.parametrize("key", [("id",), ()])
+def test_a_table_of_which_most_has_changed(table: CachedTable, key: tuple[str, ...]) -> None:
+    table.load(numbers(30_000), key=key)
+    changed = numbers(30_001, {one: -one - 1 for one in range(30_000)})
+    receipt = table.load(changed, key=key)
+    assert receipt.updated == (30_000 if key else 0)
+    assert (receipt.inserted, receipt.deleted) == ((1, 0) if key else (30_001, 30_000))
+    assert receipt.rows_read == receipt.rows_staged == 30_001
+    assert sorted(table.rows()) == sorted((row["id"], row["value"]) for row in changed.to_pylist())
+    assert table.load(changed, key=key).rows_affected == 0
+
+
+def test_keys_that_come_twice_are_told_whatever_else_is_the_same(table: CachedTable) -> None:
+    table.load(numbers(1_000), key=("id",))
+    twice = pa.concat_tables([numbers(1_000), pa.table({"id": [7], "value": [8]})])
+    with pytest.raises(ValueDoesNotFit, match="more than once"):
+        table.load(twice, key=("id",))
+    missing = pa.concat_tables(
+        [numbers(1_000), pa.table({"id": pa.array([None], pa.int64()), "value": [8]})]
+    )
+    with pytest.raises(ValueDoesNotFit, match="no value in the merge key"):
+        table.load(missing, key=("id",))
+    assert len(table.rows()) == 1_000
+
+
+def test_rows_that_others_point_to_stay_the_same_rows(table: CachedTable) -> None:
+    table.load(numbers(1_000), key=("id",))
+    table.execute('CREATE TABLE notes (id bigint REFERENCES "My shop".orders, text text)')
+    table.execute("INSERT INTO notes VALUES (7, 'seven'), (8, 'eight')")
+    receipt = table.load(numbers(999, {7: 70}), key=("id",))
+    assert (receipt.inserted, receipt.updated, receipt.deleted) == (0, 1, 1)
+    assert (7, 70) in table.rows()
+    table.execute("DROP TABLE notes")
+
+
+def test_what_others_keep_beside_our_columns_stays(table: CachedTable) -> None:
+    table.load(numbers(1_000), key=("id",))
+    table.execute('ALTER TABLE "My shop".orders ADD remark text')
+    table.execute("""UPDATE "My shop".orders SET remark = 'mine' WHERE id = 7""")
+    assert table.load(numbers(1_000, {7: 70}), key=("id",)).updated == 1
+    assert (7, 70, "mine") in table.rows("id, value, remark")
+
+
+def test_triggers_of_others_are_told_of_an_update(table: CachedTable) -> None:
+    table.load(numbers(1_000), key=("id",))
+    table.execute("CREATE TABLE told (what text)")
+    table.execute(
+        "CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN INSERT INTO public.told VALUES (TG_OP); RETURN NULL; END $$"
+    )
+    table.execute(
+        "CREATE TRIGGER telling AFTER INSERT OR UPDATE OR DELETE "
+        'ON "My shop".orders FOR EACH ROW EXECUTE FUNCTION tell()'
+    )
+    table.load(numbers(1_000, {7: 70}), key=("id",))
+    with psycopg.connect(table.database.url) as connection:
+        told = connection.execute("SELECT what FROM told").fetchall()
+    assert told == [("UPDATE",)]
+    table.execute("DROP TABLE told")
+    table.execute("DROP FUNCTION tell CASCADE")
+
+
+def test_a_row_that_somebody_changes_at_the_last_moment(
+    table: CachedTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table.load(numbers(1_000), key=("id",))
+    pair = difference.Difference.pair
+
+    def meanwhile(self: difference.Difference, pairing: Pairing) -> Found | None:
+        found = pair(self, pairing)
+        table.execute('UPDATE "My shop".orders SET value = 0 WHERE id = 7')
+        return found
+
+    monkeypatch.setattr(difference.Difference, "pair", meanwhile)
+    with pytest.raises(CacheConflict, match="run it again"):
+        table.load(numbers(1_000, {7: 70}), key=("id",))
+    monkeypatch.undo()
+    assert table.load(numbers(1_000, {7: 70}), key=("id",)).updated == 1
 
 
 def test_a_stop_while_the_copy_is_looked_at(table: CachedTable) -> None:

@@ -1,0 +1,78 @@
+"""Rows of two sides are paired by their hashes, in however many parts."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tidewell.cache import pairing
+from tidewell.cache.pairing import CACHED, READ, Pairing
+
+rows = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 3)), max_size=12)
+by_key = st.dictionaries(st.integers(0, 9), st.integers(0, 3), max_size=9)
+
+
+def hashed(key: int, value: int) -> tuple[int, int]:
+    """Hashes of a key and of its row, spread over all bits."""
+    return key * 0x9E3779B97F4A7C15 % 2**64, (key * 64 + value) * 0xC2B2AE3D27D4EB4F % 2**64
+
+
+def paired(
+    read: list[tuple[int, int]], cached: list[tuple[int, int]], *, keyed: bool
+) -> tuple[Counter[tuple[int, int]], Counter[tuple[int, int]], Counter[tuple[int, int]]]:
+    """The rows that are new, deleted, and replaced."""
+    most = max(len(read), len(cached))
+    with Pairing(len(read), keyed=keyed, most=most) as one:
+        for at, row in enumerate(read):
+            one.read.add(np.array([(*hashed(*row), at)], READ))
+        for at, row in enumerate(cached):
+            one.cached.add(np.array([(*hashed(*row), at, 1)], CACHED))
+        found = one.found()
+        assert not found.repeated
+        new = Counter(read[at] for at in np.flatnonzero(found.new))
+        deleted, replaced = (
+            Counter(cached[int(one["block"])] for block in places.blocks() for one in block)
+            for places in (found.deleted, found.replaced)
+        )
+        return new, deleted, replaced
+
+
+@pytest.mark.parametrize("part", [1, 3, 1000])
+def test_rows_without_a_key_are_paired_as_a_multiset(
+    part: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pairing, "_ROWS_OF_A_PART", part)
+
+    @given(read=rows, cached=rows)
+    def check(read: list[tuple[int, int]], cached: list[tuple[int, int]]) -> None:
+        new, deleted, replaced = paired(read, cached, keyed=False)
+        assert new == Counter(read) - Counter(cached)
+        assert deleted == Counter(cached) - Counter(read)
+        assert not replaced
+
+    check()
+
+
+@pytest.mark.parametrize("part", [1, 3, 1000])
+def test_rows_of_one_key_replace_each_other(part: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pairing, "_ROWS_OF_A_PART", part)
+
+    @given(read=by_key, cached=by_key)
+    def check(read: dict[int, int], cached: dict[int, int]) -> None:
+        new, deleted, replaced = paired(list(read.items()), list(cached.items()), keyed=True)
+        assert set(new) == read.items() - cached.items()
+        assert {key for key, _ in deleted} == cached.keys() - read.keys()
+        assert {key for key, _ in replaced} == {
+            key for key in cached.keys() & read.keys() if cached[key] != read[key]
+        }
+
+    check()
+
+
+def test_a_key_that_was_read_twice_is_told() -> None:
+    with Pairing(2, keyed=True, most=2) as one:
+        records = [(*hashed(1, 1), 0), (*hashed(1, 2), 1)]
+        one.read.add(np.array(records, READ))
+        assert one.found().repeated
