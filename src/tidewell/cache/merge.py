@@ -12,6 +12,8 @@ from tidewell.state.statements import statements
 
 _SQL = statements("tidewell.cache", "merge.sql")
 _TABLE_SQL = statements("tidewell.cache", "table.sql")
+_SERVER_THAT_MERGES = 170_000
+"""The first version that tells which rows MERGE has inserted."""
 ALL = sql.SQL("true")
 """The condition on cached rows that all of them meet."""
 
@@ -51,6 +53,7 @@ class Merge:
         within: sql.Composable = ALL,
     ) -> None:
         self._connection = connection
+        self._table = table
         self._types = types
         self._staged = frozenset(staged)
         self._key = tuple(key)
@@ -72,15 +75,22 @@ class Merge:
         rest = [name for name in self._types if name not in self._key]
         if not rest:
             return Counts(self._run("upsert_keys_only"), 0, deleted)
+        merges = self._can_merge()
         statement = self._composed(
-            "upsert",
+            "merge" if merges else "upsert",
             same_key=self._same_key(),
             differs=sql.SQL("ROW({}) IS DISTINCT FROM ROW({})").format(
                 sql.SQL(", ").join(_cached(name) for name in rest),
                 sql.SQL(", ").join(self._value(name) for name in rest),
             ),
             assignments=sql.SQL(", ").join(
-                sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name in rest
+                sql.SQL("{} = {}").format(
+                    sql.Identifier(name),
+                    self._value(name)
+                    if merges
+                    else sql.SQL("excluded.{}").format(sql.Identifier(name)),
+                )
+                for name in rest
             ),
         )
         inserted, updated = self._connection.execute(statement).fetchone() or (0, 0)
@@ -104,6 +114,13 @@ class Merge:
             )
         deleted = self._run("delete_unpaired")
         return Counts(self._run("insert_unpaired"), 0, deleted)
+
+    def _can_merge(self) -> bool:
+        if self._connection.info.server_version < _SERVER_THAT_MERGES:
+            return False
+        name = sql.Literal(self._table.as_string())
+        row = self._connection.execute(sql.SQL(_SQL["has_rules"]).format(table=name)).fetchone()
+        return bool(row and not row[0])
 
     def _run(self, name: str, **parts: sql.Composable) -> int:
         return self._connection.execute(self._composed(name, **parts)).rowcount

@@ -38,6 +38,22 @@ WITH written AS (
 )
 SELECT count(*) FILTER (WHERE inserted), count(*) FILTER (WHERE NOT inserted) FROM written;
 
+-- name: merge
+-- The same in one pass over the table, from PostgreSQL 17 on: INSERT … ON CONFLICT looks each row up
+-- a second time.
+WITH written AS (
+    MERGE INTO {table} AS cached
+    USING {staging} AS staged ON {same_key}
+     WHEN MATCHED AND {differs} THEN UPDATE SET {assignments}
+     WHEN NOT MATCHED THEN INSERT ({columns}) VALUES ({values})
+    RETURNING merge_action() = 'INSERT' AS inserted
+)
+SELECT count(*) FILTER (WHERE inserted), count(*) FILTER (WHERE NOT inserted) FROM written;
+
+-- name: has_rules
+-- Whether somebody has put a rule on the table: MERGE does not work then.
+SELECT relhasrules FROM pg_class WHERE oid = {table}::regclass;
+
 -- name: upsert_keys_only
 -- The same where every column is part of the key: there is nothing to update.
 INSERT INTO {table} AS cached ({columns})
