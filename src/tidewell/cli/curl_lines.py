@@ -42,6 +42,12 @@ def curl_lines(address: str, token: str, job: Any, connection_id: str) -> str:
             "/api/job/cacheConnection",
             {"connectionString": "Server=db.example.com;User=me;Password=secret;Database=mine"},
         ),
+        (
+            "or a link to a page where the customer does it",
+            "POST",
+            "/api/job/cacheConnection/formLink",
+            {"redirectURL": "https://app.example.com/done"},
+        ),
     ]
     lines = [f"TOKEN={token}"]
     for comment, method, route, payload in calls:
