@@ -117,7 +117,9 @@ def test_address(address: CacheAddress, timeout_seconds: float) -> None:
     if not may_create:
         raise CacheRefused(
             f"The user {address.user} may not make schemas in the database {address.database}: "
-            f'GRANT CREATE ON DATABASE "{address.database}" TO "{address.user}".'
+            f'GRANT CREATE ON DATABASE "{address.database}" TO "{address.user}". Or give it the '
+            f'schemas it needs, CREATE SCHEMA tidewell AUTHORIZATION "{address.user}" and another '
+            "for its tables, which jobs then name as cacheSchema."
         )
 
 

@@ -13,10 +13,14 @@ SELECT EXISTS (
          JOIN pg_namespace AS namespace ON namespace.oid = class.relnamespace
         WHERE namespace.nspname = 'tidewell' AND class.relname = 'cached_table');
 
+-- name: make_bookkeeping_schema
+-- Only where it is missing: who may not make schemas has been given this one.
+CREATE SCHEMA tidewell;
+COMMENT ON SCHEMA tidewell IS 'Bookkeeping of Tidewell: which jobs keep which tables of this database, and how far they have read.';
+
 -- name: make_bookkeeping
 -- `attempt` is the fence: the newest attempt that has begun. The place and what follows are those
 -- of the last committed load; they are NULL before the first.
-CREATE SCHEMA IF NOT EXISTS tidewell;
 CREATE TABLE IF NOT EXISTS tidewell.cached_table (
     job_id uuid PRIMARY KEY,
     attempt bigint NOT NULL,
@@ -33,7 +37,6 @@ CREATE TABLE IF NOT EXISTS tidewell.cached_table (
     receipt jsonb,
     UNIQUE (cache_schema, cache_table)
 );
-COMMENT ON SCHEMA tidewell IS 'Bookkeeping of Tidewell: which jobs keep which tables of this database, and how far they have read.';
 
 -- name: register
 -- An attempt takes over, unless a newer one has.

@@ -18,7 +18,7 @@ from tidewell.cache.shape import LoadedColumn
 from tidewell.cache.spool import Spool
 from tidewell.cache.types import Held
 from tidewell.cache.wire import CopyStream, Fitting
-from tidewell.errors import CacheConflict, CacheError
+from tidewell.errors import CacheConflict, CacheError, CacheRefused
 from tidewell.failpoint import reached
 from tidewell.state.statements import statements
 
@@ -318,7 +318,14 @@ class Load:
         self._connection.execute(_BOOKS["lock_creation"])
         row = self._connection.execute(_SQL["schema_exists"], at).fetchone()
         if row and not row[0]:
-            self._statements.execute("make_schema", schema=sql.Identifier(self._place.schema))
+            try:
+                self._statements.execute("make_schema", schema=sql.Identifier(self._place.schema))
+            except psycopg.errors.InsufficientPrivilege as error:
+                raise CacheRefused(
+                    f"The cache's user may not make the schema {self._place.schema}: make it for "
+                    "that user, give cacheSchema to name one that is its own, or grant CREATE on "
+                    "the database."
+                ) from error
             self.made_schema = True
 
     def _stage(self, batches: Batches, digest: Digest, *, analyze: bool = True) -> None:

@@ -297,6 +297,9 @@ def _make_bookkeeping(connection: Connection) -> None:
     row = connection.execute(_BOOKS["has_bookkeeping"]).fetchone()
     if row and not row[0]:
         connection.execute(_BOOKS["lock_creation"])
+        there = connection.execute(_SQL["schema_exists"], {"schema": "tidewell"}).fetchone()
+        if there and not there[0]:
+            connection.execute(_BOOKS["make_bookkeeping_schema"])
         connection.execute(_BOOKS["make_bookkeeping"])
         connection.commit()
 
