@@ -16,15 +16,18 @@ from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import psycopg
 from rich.console import Console
 from rich.table import Table
-from tests.product import Customer, Vendor, make_customer, make_vendor, process
+from tests.product import Customer, Vendor, make_vendor, process
 from tests.running_product import free_port, wait_until_ready
 
 from tidewell import __version__
+from tidewell.connections.sealing import SealingBox
+from tidewell.settings import Settings
 from tidewell.state.embedded import EmbeddedServer, start
 from tidewell.state.statements import statements
 
@@ -74,20 +77,21 @@ class Bench:
             self._files.mkdir(exist_ok=True)
             (self._files / f"new{number}.csv").write_text("id,name\n1,Ada\n")
         vendor: Vendor = make_vendor(self._folder, self._settings)
-        customers = [make_customer(self.base_url, vendor) for _ in range(accounts)]
-        for customer in customers:
-            with customer.client() as client:
-                text = self._server.cache_connection_string
-                _ok(client.post("/api/job/cacheConnection", json={"connectionString": text}))
-                body = {
-                    "name": "Office",
-                    "driver": "Files",
-                    "connectionString": f"URI={self._files}",
-                }
-                _ok(client.post("/api/connections", json=body))
+        ids = [uuid4() for _ in range(accounts)]
+        sealing = SealingBox.from_settings(Settings(home=self._folder / "home"))
+        # Straight into the tables: a thousand accounts, each over three calls, take minutes.
         with psycopg.connect(self._server.url(), autocommit=True) as connection:
+            connection.execute(_SQL["add_accounts"], {"ids": ids, "parent_id": vendor.id})
+            for statement, text in (
+                ("add_caches", self._server.cache_connection_string),
+                ("add_connections", f"URI={self._files}"),
+            ):
+                rows = [uuid4() for _ in ids]
+                sealed = [sealing.seal(text, row) for row in rows]
+                connection.execute(_SQL[statement], {"rows": rows, "ids": ids, "sealed": sealed})
             connection.execute(_SQL["add_jobs"], {"jobs": jobs, "parent_id": vendor.id})
             connection.execute(_SQL["analyze"])
+        customers = [Customer(self.base_url, vendor, str(one)) for one in ids]
         return Scene(customers, tables)
 
     def measure(self, scene: Scene, calls: int) -> dict[str, list[float]]:

@@ -1,3 +1,20 @@
+-- name: add_accounts
+-- Customers of a vendor.
+INSERT INTO account (id, parent_id, name, created_at)
+SELECT id, %(parent_id)s, 'Customer', now() FROM unnest(%(ids)s::uuid[]) AS id;
+
+-- name: add_caches
+-- The cache connection of each account; what is sealed is bound to its row.
+INSERT INTO cache_connection (id, account_id, sealed, is_tested, created_at, modified_at)
+SELECT id, account_id, sealed, true, now(), now()
+  FROM unnest(%(rows)s::uuid[], %(ids)s::uuid[], %(sealed)s::text[]) AS one (id, account_id, sealed);
+
+-- name: add_connections
+-- A connection of each account, sealed in the same way.
+INSERT INTO connection (id, account_id, name, driver, sealed, is_tested, created_at, modified_at)
+SELECT id, account_id, 'Office', 'Files', sealed, true, now(), now()
+  FROM unnest(%(rows)s::uuid[], %(ids)s::uuid[], %(sealed)s::text[]) AS one (id, account_id, sealed);
+
 -- name: add_jobs
 -- Jobs of every account of a vendor, each over its account's first connection, with two runs.
 WITH made AS (

@@ -217,9 +217,14 @@ def test_each_write_is_in_the_audit(
     assert made["userId"] == customer.account_id
     assert {"eventType", "timestamp", "targetType", "userName", "userType"} <= set(made)
     later = {"startTime": "2999-01-01T00:00:00Z"}
-    assert ok(client.post("/api/log/audit/list", params=later)) == {"events": []}
-    wrong = client.post("/api/log/audit/list", params={"endTime": "soon"})
-    assert wrong.status_code == 400
+    began = {"endTime": made["timestamp"]}
+    for narrowed in ({"params": later}, {"json": later}, {"json": later | {"endTime": None}}):
+        assert ok(client.post("/api/log/audit/list", **narrowed)) == {"events": []}, narrowed
+    for narrowed in ({"params": began}, {"json": began}, {"json": began | {"startTime": ""}}):
+        listed = ok(client.post("/api/log/audit/list", **narrowed))["events"]
+        assert len(listed) in (len(events) - 2, len(events) - 1), narrowed
+    for wrong in ({"params": {"endTime": "soon"}}, {"json": {"endTime": "soon"}}):
+        assert client.post("/api/log/audit/list", **wrong).status_code == 400
 
 
 def table_of(database: CacheDatabase) -> str | None:

@@ -88,7 +88,7 @@ def test_missing_fields_are_named(client: httpx.Client) -> None:
         *[("intervalValue", value) for value in (True, 1.5, [], "9" * 5000)],
         *[("intervalUnit", value) for value in ("Fortnight", "", 5, None)],
         *[("jobType", value) for value in ("Copy", "", None, ["Caching"])],
-        *[("enabled", value) for value in ("yes", 1, None, "")],
+        *[("enabled", value) for value in ("yes", 1, "")],
         *[("logVerbosity", value) for value in (0, 6, "loud")],
         *[("definedNextRun", value) for value in ("tomorrow", 5, "2026-13-01T00:00:00Z")],
         *[("params", value) for value in (None, [], "x")],

@@ -82,6 +82,37 @@ def test_words_have_no_case_and_numbers_may_be_strings_or_not(
 
 
 @pytest.mark.usefixtures("cache")
+def test_null_means_what_leaving_out_means(client: httpx.Client, job_body: JobBody) -> None:
+    """Programs write what they do not set as null; it comes back as it was written."""
+    unset: Body = dict.fromkeys(("logVerbosity", "enabled", "definedNextRun", "name"))
+    optional = [
+        *("timeCheckColumn", "autoTruncateStrings", "mergeKeys", "cacheSchema", "cacheTable"),
+        *("columns", "filter", "fullRefreshEvery", "deleteDetection", "maxRowsPerRun"),
+        *("onTypeChange", "timeoutSeconds", "retries"),
+    ]
+    body = job_body(**dict.fromkeys(optional))
+    made = create(client, body | unset)
+    assert (made["enabled"], made["logVerbosity"]) == (True, 1)
+    assert made["params"] == body["params"] | {
+        "sourceConnectionName": "Office",
+        "cacheSchema": "Office",
+        "cacheTable": "people",
+    }
+    assert wait_for_end(client, made["id"])["lastRun"]["rowsAffected"] == 3
+    keys = [{"colName": "id", "colType": None, "isPrimaryKey": None}]
+    ok(client.put(f"/api/job/{made['id']}/update", json=job_body(mergeKeys=keys) | unset))
+
+    query = {"query": "SELECT id FROM Office.Files.people", "name": None, "mergeKeys": None}
+    places = dict.fromkeys(("destinationSchema", "destinationTable", "writeMode", "retries"))
+    body = {"jobType": "ScheduledQuery", "intervalUnit": "Hour", "intervalValue": 1} | unset
+    made = create(client, body | {"params": query | places})
+    assert made["name"] == "SELECT id FROM Office.Files.people"
+    assert made["params"]["cacheSchema"] == "ScheduledQueries"
+    back = {"redirectURL": "https://vendor.example/", "name": None, "editableName": None}
+    ok(client.post("/api/job/cacheConnection/formLink", json=back))
+
+
+@pytest.mark.usefixtures("cache")
 def test_a_disabled_job_never_ran_and_does_not_run(client: httpx.Client, job_body: JobBody) -> None:
     made = create(client, job_body() | {"enabled": "false"})
     nothing = {

@@ -16,7 +16,7 @@ from tidewell.api.answers.base import ACCOUNT, Done
 from tidewell.api.bodies import StrictRoute
 from tidewell.api.callers import ParentCaller, WholeParentCaller
 from tidewell.api.openapi import conflict, leads_to
-from tidewell.api.parameters import Moment, moment_of
+from tidewell.api.parameters import Moment, MomentOrNull, moment_of
 from tidewell.api.services import Node, removal
 from tidewell.errors import NotFound
 
@@ -54,6 +54,25 @@ class AccountBody(BaseModel):
     external_id: Text | None = None
     """The vendor's own id of it; no other sub-account may have it."""
     account_name: Text | None = None
+
+
+class AuditBody(BaseModel):
+    """What the audit is narrowed to; the same may come as parameters of the query."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        json_schema_extra={"examples": [{"startTime": "2026-01-31T06:00:00Z"}]},
+    )
+
+    start_time: MomentOrNull = None
+    """ISO 8601; the audit goes back 400 days."""
+    end_time: MomentOrNull = None
+    """ISO 8601."""
+
+
+_EVERYTHING = AuditBody()
 
 
 @router.get("/poweredby/account/list", operation_id="listAccounts", response_model=Accounts)
@@ -155,11 +174,13 @@ async def get_account(
 async def list_audit_log(
     caller: WholeParentCaller,
     node: Node,
+    body: AuditBody = _EVERYTHING,
     start_time: Annotated[Moment, Query(alias="startTime")] = "",
     end_time: Annotated[Moment, Query(alias="endTime")] = "",
 ) -> dict[str, Any]:
     """What was written, newest first: of the token's sub-account, else of all."""
-    since, until = moment_of("startTime", start_time), moment_of("endTime", end_time)
+    since = moment_of("startTime", body.start_time or start_time)
+    until = moment_of("endTime", body.end_time or end_time)
     async with node.database.transaction() as connection:
         rows = await audit.listed(
             connection, caller.parent_id, caller.account_id, since, until, _MOST_EVENTS

@@ -153,11 +153,19 @@ async def update_connection(
     driver = registry.driver(body.driver)
     values = strings.parse(body.connection_string, driver.keys)
     async with node.database.transaction() as connection:
+        await repository.lock(connection, caller.account_id, key)
         opened = await _opened(connection, caller, node, key)
         if opened.driver.name == driver.name:
             values = strings.unmasked(values, opened.values, driver.keys)
         settings = _settings(body, driver.name, values, node, key)
-        row = await repository.update(connection, caller.account_id, key, settings, clock.now())
+        row = await repository.update(
+            connection,
+            caller.account_id,
+            key,
+            settings,
+            clock.now(),
+            another_source=opened.leads_elsewhere(driver, values),
+        )
         await _note(connection, caller, Action.CONNECTION_UPDATED, row)
     return _to_wire(row, node)
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from tidewell import clock
 from tidewell.accounts import audit
@@ -19,7 +19,7 @@ from tidewell.api.openapi import conflict
 from tidewell.api.services import Node, Services, removal
 from tidewell.connections import cache, links, repository, signing
 from tidewell.connections.links import Flow, Link
-from tidewell.lax import NO_NUL, LaxBool
+from tidewell.lax import NO_NUL, LaxBool, NullIsAbsent
 from tidewell.sources import registry
 
 router = APIRouter(route_class=StrictRoute, tags=["connections"])
@@ -32,7 +32,7 @@ ConnectionName = Annotated[str, Field(max_length=64, pattern=r"^[^\x00-\x1f\x7f]
 Text = Annotated[str, Field(max_length=256, pattern=NO_NUL)]
 
 
-class EditLinkBody(BaseModel):
+class EditLinkBody(NullIsAbsent):
     """The body that asks for a link to a form; its person comes back to `redirectURL`."""
 
     model_config = ConfigDict(
@@ -55,7 +55,7 @@ class CreateLinkBody(EditLinkBody):
     external_id: Annotated[Text | None, Field(alias="externalId")] = None
 
 
-class JobsLinkBody(BaseModel):
+class JobsLinkBody(NullIsAbsent):
     """The body that asks for a link to the Jobs pages; without `redirectURL` none leads back."""
 
     model_config = ConfigDict(

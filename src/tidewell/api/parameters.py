@@ -18,6 +18,14 @@ Moment = Annotated[
 ]
 """An ISO 8601 time; empty: none."""
 
+MomentOrNull = Annotated[
+    str | None,
+    WithJsonSchema(
+        {"anyOf": [{"type": "string", "format": "date-time"}, {"const": ""}, {"type": "null"}]}
+    ),
+]
+"""The same in a body."""
+
 
 def moment_of(field: str, text: str) -> datetime | None:
     """The time that a parameter gives. Raises InvalidRequest."""

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from tidewell import clock
@@ -12,7 +12,7 @@ from tidewell.api.answers.base import RUN
 from tidewell.api.answers.query import QueryEntries, QueryLog
 from tidewell.api.bodies import StrictRoute
 from tidewell.api.callers import QueryCaller
-from tidewell.api.parameters import Moment, moment_of
+from tidewell.api.parameters import Moment, MomentOrNull, moment_of
 from tidewell.api.services import Node
 from tidewell.errors import NotFound
 from tidewell.lax import LaxInt, between
@@ -45,9 +45,9 @@ class LogBody(BaseModel):
 
     query_type: Annotated[LaxInt, between(*_TYPES)] | None = None
     """200: of the Query API, 204: of caching jobs, 205: scheduled queries; without: all."""
-    start_time: Annotated[str, Field(max_length=64)] | None = None
+    start_time: MomentOrNull = None
     """ISO 8601; the log goes back seven days."""
-    end_time: Annotated[str, Field(max_length=64)] | None = None
+    end_time: MomentOrNull = None
     """ISO 8601."""
 
 

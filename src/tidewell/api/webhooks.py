@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
 from fastapi import APIRouter, Path, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from tidewell import clock
@@ -20,7 +20,7 @@ from tidewell.api.openapi import conflict, leads_to
 from tidewell.api.services import Node, Services
 from tidewell.egress import EgressRefused, HostNotFound
 from tidewell.errors import InvalidRequest, NotFound
-from tidewell.lax import LaxBool
+from tidewell.lax import LaxBool, NullIsAbsent
 from tidewell.state.database import Connection
 from tidewell.webhooks import events, repository
 from tidewell.webhooks.events import Event
@@ -39,7 +39,7 @@ WebhookId = Annotated[
 ]
 
 
-class WebhookBody(BaseModel):
+class WebhookBody(NullIsAbsent):
     """The body that makes or changes a webhook."""
 
     model_config = ConfigDict(
@@ -59,7 +59,7 @@ class WebhookBody(BaseModel):
 
     url: Annotated[str, Field(min_length=1, max_length=2048, pattern=r"^[^\x00-\x20\x7f]*$")]
     """An http(s) address; the egress rules hold for it."""
-    events: Annotated[list[Event], Field(max_length=10)] = []
+    events: Annotated[list[Event], Field(max_length=10, default_factory=list)]
     """The types of events to be told; none: all of them."""
     enabled: LaxBool = True
     new_secret: LaxBool = False

@@ -25,6 +25,12 @@ class OpenedConnection:
     driver: Driver
     values: Mapping[str, str]
 
+    def leads_elsewhere(self, driver: Driver, values: Mapping[str, str]) -> bool:
+        """Whether other values may lead to other rows than these; in doubt they do."""
+        return driver.name != self.driver.name or not strings.is_same_source(
+            self.values, values, driver.keys
+        )
+
 
 async def find(
     connection: Connection,

@@ -16,6 +16,13 @@ RETURNING c.*;
 -- The account's caching jobs start from a full load: their tables stand nowhere yet.
 UPDATE job SET reload = true WHERE account_id = %(account_id)s AND job_type = 'Caching';
 
+-- name: reload_jobs_of_connection
+-- The connection leads to another source: what its jobs have read so far says nothing about it.
+UPDATE job
+   SET reload = true
+ WHERE account_id = %(account_id)s AND connection_id = %(connection_id)s
+   AND job_type = 'Caching';
+
 -- name: insert_connection
 -- A new connection; the unique index on its name refuses a second one.
 INSERT INTO connection

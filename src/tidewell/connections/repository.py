@@ -42,9 +42,20 @@ async def update(
     connection_id: UUID,
     settings: ConnectionSettings,
     now: datetime,
+    *,
+    another_source: bool,
 ) -> dict[str, Any]:
-    """Replace a connection's values. Raises NotFound; Conflict when the name is taken."""
-    return await _write(connection, "update_connection", account_id, connection_id, settings, now)
+    """Replace a connection's values; from another source its jobs start with a full load.
+
+    Raises NotFound; Conflict when the name is taken.
+    """
+    row = await _write(connection, "update_connection", account_id, connection_id, settings, now)
+    if another_source:
+        await connection.execute(
+            _SQL["reload_jobs_of_connection"],
+            {"account_id": account_id, "connection_id": connection_id},
+        )
+    return row
 
 
 async def one(

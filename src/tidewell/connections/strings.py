@@ -141,6 +141,12 @@ def unmasked(
     }
 
 
+def is_same_source(one: Mapping[str, str], other: Mapping[str, str], keys: Sequence[Key]) -> bool:
+    """Whether values of one driver lead to the same rows: only neutral keys may differ."""
+    telling = [key.name for key in keys if not key.neutral]
+    return all(one.get(name, "") == other.get(name, "") for name in telling)
+
+
 def _quoted(value: str) -> str:
     if _PLAIN.fullmatch(value):
         return value

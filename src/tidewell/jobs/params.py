@@ -4,7 +4,6 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -14,7 +13,7 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
-from tidewell.lax import NO_NUL, LaxBool, LaxInt, any_case, between
+from tidewell.lax import NO_NUL, LaxBool, LaxInt, NullIsAbsent, any_case, between
 
 
 def _connection_id(value: object) -> object:
@@ -78,9 +77,7 @@ def _on_type_change(value: object) -> object:
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=1024, pattern=NO_NUL)]
 OptionalName = Annotated[str, StringConstraints(max_length=1024, pattern=NO_NUL)]
-OptionalFilter = Annotated[
-    str, BeforeValidator(lambda value: "" if value is None else value), Field(max_length=10_000)
-]
+OptionalFilter = Annotated[str, Field(max_length=10_000)]
 
 DeleteDetection = Annotated[
     Literal["none", "keys"],
@@ -99,7 +96,7 @@ OnTypeChange = Annotated[
 """What a run does where no type holds a column's cached and new values: fail, or load anew."""
 
 
-class MergeKey(BaseModel):
+class MergeKey(NullIsAbsent):
     """One column of the key that rows are merged by."""
 
     model_config = ConfigDict(alias_generator=to_camel, extra="allow")
@@ -109,7 +106,7 @@ class MergeKey(BaseModel):
     is_primary_key: LaxBool = True
 
 
-class CachingParams(BaseModel):
+class CachingParams(NullIsAbsent):
     """What to copy and how. Unknown params are allowed: the reference keeps them too."""
 
     model_config = ConfigDict(

@@ -129,10 +129,16 @@ UPDATE job
  WHERE job.id = due.id;
 
 -- name: clear_reload
--- The full load that was asked for has been committed, unless the job has become another meanwhile.
+-- The full load that was asked for has been committed, unless the job, its source or its cache has
+-- become another meanwhile.
 UPDATE job
    SET reload = false
- WHERE account_id = %(account_id)s AND id = %(id)s AND reload AND modified_at = %(modified_at)s;
+ WHERE account_id = %(account_id)s AND id = %(id)s AND reload
+   AND %(settings_at)s = greatest(
+           modified_at,
+           (SELECT modified_at FROM connection
+             WHERE account_id = %(account_id)s AND id = job.connection_id),
+           (SELECT modified_at FROM cache_connection WHERE account_id = %(account_id)s));
 
 -- name: cache_of_account
 -- The account's cache connection, sealed; held so that it does not change under a new job.

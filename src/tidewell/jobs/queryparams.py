@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
@@ -13,7 +13,7 @@ from tidewell.jobs.params import (
     Retries,
     TimeoutSeconds,
 )
-from tidewell.lax import NO_NUL, any_case
+from tidewell.lax import NO_NUL, NullIsAbsent, any_case
 
 DESTINATION_SCHEMA = "ScheduledQueries"
 _MODES = ("replace", "append", "merge")
@@ -23,7 +23,7 @@ _LONGEST_NAME = 60
 
 def _mode(value: object) -> object:
     folded = value.strip().lower() if isinstance(value, str) else value
-    if folded in (None, ""):
+    if folded == "":
         return "replace"
     if folded not in _MODES:
         raise PydanticCustomError("write_mode", "must be replace, append or merge")
@@ -35,7 +35,7 @@ def _key(value: Any) -> Any:
     return {"colName": value} if isinstance(value, str) else value
 
 
-class ScheduledQueryParams(BaseModel):
+class ScheduledQueryParams(NullIsAbsent):
     """What to run and where its result goes. Unknown params are allowed."""
 
     model_config = ConfigDict(

@@ -194,12 +194,12 @@ async def _to_the_grid(
 
 
 async def clear_reload(
-    connection: Connection, account_id: UUID, job_id: UUID, modified_at: datetime
+    connection: Connection, account_id: UUID, job_id: UUID, settings_at: datetime
 ) -> None:
-    """Note that a full load has been committed."""
+    """Note that a full load of a job as it was set at that time has been committed."""
     await connection.execute(
         _SQL["clear_reload"],
-        {"account_id": account_id, "id": job_id, "modified_at": modified_at},
+        {"account_id": account_id, "id": job_id, "settings_at": settings_at},
     )
 
 

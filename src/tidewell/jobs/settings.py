@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -20,7 +19,7 @@ from tidewell.errors import InvalidRequest
 from tidewell.jobs.params import CachingParams
 from tidewell.jobs.queryparams import ScheduledQueryParams
 from tidewell.jobs.schedule import Interval, Unit
-from tidewell.lax import NO_NUL, LaxBool, LaxInt, any_case, between
+from tidewell.lax import NO_NUL, LaxBool, LaxInt, NullIsAbsent, any_case, between
 from tidewell.sources.rowfilter import parse as parse_filter
 
 CACHING = "Caching"
@@ -70,7 +69,7 @@ def _not_too_deep(value: dict[str, Any]) -> dict[str, Any]:
     raise PydanticCustomError("too_deep", f"is nested deeper than {_DEEPEST} levels")
 
 
-class JobBody(BaseModel):
+class JobBody(NullIsAbsent):
     """The body of create and update."""
 
     model_config = ConfigDict(

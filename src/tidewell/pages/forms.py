@@ -172,8 +172,15 @@ class ConnectionForm:
         settings = ConnectionSettings(name, self._driver.name, sealed, external_id)
         account_id, now = self._link.account_id, clock.now()
         async with self._node.database.transaction() as connection:
-            write = repository.update if row else repository.insert
-            await write(connection, account_id, self._id, settings, now)
+            if row is None:
+                await repository.insert(connection, account_id, self._id, settings, now)
+            else:
+                await repository.lock(connection, account_id, self._id)
+                old = await opening.find(connection, self._node.sealing, account_id, self._id, None)
+                another = old is None or old.leads_elsewhere(self._driver, values)
+                await repository.update(
+                    connection, account_id, self._id, settings, now, another_source=another
+                )
             await repository.note_test(connection, account_id, self._id, None)
             action = Action.CONNECTION_UPDATED if row else Action.CONNECTION_CREATED
             await audit.record(connection, self._author, action, self._id, name, now)

@@ -68,7 +68,8 @@ class Execution:
         self._clock = clock
         self._going: dict[Claim, asyncio.Task[Done | Failed]] = {}
         self._reloads: dict[Claim, datetime] = {}
-        """Runs whose job asks for a full load, with the time of the job's settings."""
+        """Runs whose job asks for a full load, with the time of its settings: the job's own, its
+        connection's and the cache's."""
 
     async def execute(self, run_id: UUID, queue_id: int) -> None:
         """Execute a run to its end. Cancelling this ends the run's process first."""
@@ -158,7 +159,7 @@ class Execution:
         except Exception as error:  # noqa: BLE001 - the run has to have an end
             return claim, TidewellError(_broke("task_broke", run_id, error))
         if row["reload"]:
-            self._reloads[claim] = row["modified_at"]
+            self._reloads[claim] = row["settings_at"]
         return claim, task
 
     async def _attempt(

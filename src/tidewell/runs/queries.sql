@@ -79,7 +79,8 @@ RETURNING account_id, job_id, queue_id, attempt, attempts, failures, started_at
 )
 SELECT claimed.*, job.job_type, job.name AS job_name,
        job.log_verbosity, job.params, job.source_schema, job.source_table, job.cache_schema,
-       job.cache_table, job.reload, job.modified_at,
+       job.cache_table, job.reload,
+       greatest(job.modified_at, connection.modified_at, cache_connection.modified_at) AS settings_at,
        connection.id AS connection_id, connection.name AS connection_name, connection.driver,
        connection.sealed AS connection_sealed,
        cache_connection.id AS cache_id, cache_connection.sealed AS cache_sealed

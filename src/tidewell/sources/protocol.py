@@ -18,7 +18,11 @@ from tidewell.egress import EgressRules
 
 @dataclass(frozen=True)
 class Key:
-    """One key of a driver's connection string, as forms and errors show it."""
+    """One key of a driver's connection string, as forms and errors show it.
+
+    A `neutral` key says how the source is reached or asked, and whatever its value is, the same
+    source gives the same rows; a change of any other one makes it another source.
+    """
 
     name: str
     help: str
@@ -26,6 +30,7 @@ class Key:
     secret: bool = False
     default: str = ""
     choices: tuple[str, ...] = ()
+    neutral: bool = False
 
 
 @dataclass(frozen=True)

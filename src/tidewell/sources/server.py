@@ -26,22 +26,25 @@ def server_keys(product: str, port: int) -> tuple[Key, ...]:
         Key("Server", f"Host name or address of the {product} server.", required=True),
         Key("Port", "Its port.", default=str(port)),
         Key("User", "User that may read the tables.", required=True),
-        Key("Password", "Password of the user.", secret=True),
+        Key("Password", "Password of the user.", secret=True, neutral=True),
         Key("Database", "Database to read from.", required=True),
-        Key("UseSSL", "True: only over TLS.", choices=("True", "False")),
+        Key("UseSSL", "True: only over TLS.", choices=("True", "False"), neutral=True),
         Key(
             "SSLMode",
             "How TLS is used; verify-full: the server's certificate has to be valid for its name.",
             choices=TLS_MODES,
+            neutral=True,
         ),
         Key(
             "SSLServerCert",
             "Certificate (PEM) that the server's one must be signed by, or be.",
+            neutral=True,
         ),
         Key(
             "Timeout",
             "Seconds to wait for a connection (at most 30), and for each answer.",
             default="300",
+            neutral=True,
         ),
     )
 

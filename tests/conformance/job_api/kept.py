@@ -26,6 +26,19 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:
 
 @schemathesis.hook
 def filter_query(context: Any, query: Any) -> bool:
-    """Unknown parameters of a query are not read, as everywhere on the web: no violation."""
+    """Leave out what is wrong only before it is sent.
+
+    Unknown parameters of a query are not read, as everywhere on the web. A list or an object with
+    nothing in it goes out as nothing, which most parameters may be.
+    """
     known = {one["name"] for one in context.operation.definition.raw.get("parameters", ())}
-    return set(query or ()) <= known
+    return set(query or ()) <= known and not any(
+        isinstance(value, list | dict) and is_blank(value) for value in (query or {}).values()
+    )
+
+
+def is_blank(value: Any) -> bool:
+    """Whether a value is sent as an empty text."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    return value in (None, "") or (isinstance(value, list) and all(map(is_blank, value)))

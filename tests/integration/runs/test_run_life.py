@@ -36,6 +36,12 @@ UPDATE procrastinate_events SET at = at - interval '1 minute'
 """
 IN_THE_QUEUE = "SELECT FROM procrastinate_jobs WHERE id = %s"
 RELOAD = "UPDATE job SET reload = true, modified_at = %s WHERE id = %s"
+CONNECTION_AT = "UPDATE connection SET modified_at = %s WHERE account_id = %s"
+CACHE = """
+INSERT INTO cache_connection (id, account_id, sealed, created_at, modified_at)
+VALUES (gen_random_uuid(), %s, '', now(), now())
+"""
+CACHE_AT = "UPDATE cache_connection SET modified_at = %s WHERE account_id = %s"
 RELOADS = "SELECT reload FROM job WHERE id = %s"
 WITHOUT_CARRIER = """
 DELETE FROM procrastinate_jobs WHERE id = (SELECT queue_id FROM run WHERE id = %s)
@@ -170,11 +176,22 @@ async def test_what_carried_a_run_leaves_the_queue_with_its_end(walk: Walk) -> N
 async def test_a_full_load_that_is_asked_for_during_another_one_is_not_forgotten(
     walk: Walk,
 ) -> None:
-    asked, again = NOW, NOW + timedelta(seconds=1)
+    """Whether the job, its connection or the account's cache has become another meanwhile."""
+    before, asked, again = (NOW + timedelta(seconds=n) for n in (-1, 0, 1))
     async with walk.node.database.transaction() as connection:
-        for modified, left in ((again, True), (asked, False)):
-            await connection.execute(RELOAD, (asked, walk.job_id))
-            await jobs.clear_reload(connection, walk.account_id, walk.job_id, modified)
+        await connection.execute(CACHE, (walk.account_id,))
+        for job_at, connection_at, cache_at, left in (
+            (asked, before, before, False),
+            (before, asked, before, False),
+            (before, before, asked, False),
+            (again, asked, asked, True),
+            (asked, again, before, True),
+            (asked, before, again, True),
+        ):
+            await connection.execute(RELOAD, (job_at, walk.job_id))
+            await connection.execute(CONNECTION_AT, (connection_at, walk.account_id))
+            await connection.execute(CACHE_AT, (cache_at, walk.account_id))
+            await jobs.clear_reload(connection, walk.account_id, walk.job_id, asked)
             row = await (await connection.execute(RELOADS, (walk.job_id,))).fetchone()
             assert row is not None
             assert row["reload"] is left

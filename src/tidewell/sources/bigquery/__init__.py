@@ -17,7 +17,9 @@ class BigQueryDriver:
     keys: tuple[Key, ...] = (
         Key("ProjectId", "Project that the datasets are in.", required=True),
         Key("DatasetId", "The one dataset to read; empty: all of the project."),
-        Key("BillingProjectId", "Project that pays for the queries; empty: the same."),
+        Key(
+            "BillingProjectId", "Project that pays for the queries; empty: the same.", neutral=True
+        ),
         Key(
             "AuthScheme",
             "How to sign in: by a service account's key, or by an access token.",
@@ -27,7 +29,7 @@ class BigQueryDriver:
         Key("OAuthJWTCert", "The service account's key, as its JSON file has it.", secret=True),
         Key("OAuthAccessToken", "Access token, for OAuth.", secret=True),
         Key("URL", "Another root than https://bigquery.googleapis.com, if the operator lists it."),
-        Key("Timeout", "Seconds that one answer may take.", default="300"),
+        Key("Timeout", "Seconds that one answer may take.", default="300", neutral=True),
     )
 
     def open(self, values: Mapping[str, str], environment: Environment) -> BigQuerySource:

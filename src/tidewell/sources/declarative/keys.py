@@ -15,7 +15,7 @@ import orjson
 from tidewell.errors import SourceRefused
 from tidewell.sources.protocol import Key
 
-TIMEOUT = Key("Timeout", "Seconds that one answer may take.", default="60")
+TIMEOUT = Key("Timeout", "Seconds that one answer may take.", default="60", neutral=True)
 _TAG = re.compile(r"<[^>]+>")
 _LONGEST_HELP = 300
 

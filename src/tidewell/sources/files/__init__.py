@@ -37,12 +37,12 @@ class FilesDriver:
             choices=("True", "False"),
         ),
         Key("NullValues", "Texts that mean 'no value' in CSV files, separated by commas: NA,null."),
-        Key("AWSAccessKey", "Id of the access key, for s3://; empty: public files."),
-        Key("AWSSecretKey", "The secret of the access key.", secret=True),
-        Key("AWSSessionToken", "Token of temporary credentials.", secret=True),
+        Key("AWSAccessKey", "Id of the access key, for s3://; empty: public files.", neutral=True),
+        Key("AWSSecretKey", "The secret of the access key.", secret=True, neutral=True),
+        Key("AWSSessionToken", "Token of temporary credentials.", secret=True, neutral=True),
         Key("AWSRegion", "Region of the bucket.", default="us-east-1"),
         Key("Endpoint", "Address of another server that speaks S3, as https://minio.local:9000."),
-        Key("Timeout", "Seconds that a server may be silent.", default="60"),
+        Key("Timeout", "Seconds that a server may be silent.", default="60", neutral=True),
     )
 
     def open(self, values: Mapping[str, str], environment: Environment) -> FilesSource:

@@ -23,11 +23,13 @@ class ODataDriver:
             choices=("None", "Basic", "Bearer", "APIKey", "OAuthClient"),
         ),
         Key("User", "User, for Basic."),
-        Key("Password", "Password, for Basic.", secret=True),
+        Key("Password", "Password, for Basic.", secret=True, neutral=True),
         Key("Token", "Access token, for Bearer; the key, for APIKey.", secret=True),
         Key("APIKeyHeader", "Name of the header that takes the key.", default="X-API-Key"),
         Key("OAuthClientId", "Id of the client, for OAuthClient (client credentials)."),
-        Key("OAuthClientSecret", "Secret of the client, for OAuthClient.", secret=True),
+        Key(
+            "OAuthClientSecret", "Secret of the client, for OAuthClient.", secret=True, neutral=True
+        ),
         Key("OAuthAccessTokenURL", "Where the client gets its tokens, for OAuthClient."),
         Key("OAuthScope", "Scopes to ask for, separated by spaces, for OAuthClient."),
         Key(
@@ -52,8 +54,9 @@ class ODataDriver:
             "PageSize",
             "Rows a page that the service is asked for; it may give fewer.",
             default="5000",
+            neutral=True,
         ),
-        Key("Timeout", "Seconds that one answer may take.", default="60"),
+        Key("Timeout", "Seconds that one answer may take.", default="60", neutral=True),
     )
 
     def open(self, values: Mapping[str, str], environment: Environment) -> ODataSource:

@@ -56,7 +56,7 @@ class RESTDriver:
         Key("PageParameter", "Query parameter of the page, offset or token."),
         Key("PageStart", "Number of the first page.", default="1"),
         Key("PageSizeParameter", "Query parameter of the page's size."),
-        Key("PageSize", "Records a page.", default="100"),
+        Key("PageSize", "Records a page.", default="100", neutral=True),
         Key("NextField", "Where the next token or address is in an answer, as meta.next."),
         Key(
             "AuthScheme",
@@ -65,12 +65,14 @@ class RESTDriver:
             choices=("None", "Basic", "Bearer", "APIKey", "OAuthClient"),
         ),
         Key("User", "User, for Basic."),
-        Key("Password", "Password, for Basic.", secret=True),
+        Key("Password", "Password, for Basic.", secret=True, neutral=True),
         Key("Token", "Access token, for Bearer.", secret=True),
         Key("APIKey", "Key, for APIKey.", secret=True),
         Key("APIKeyHeader", "Header that carries the key.", default="X-API-Key"),
         Key("OAuthClientId", "Client, for OAuthClient."),
-        Key("OAuthClientSecret", "Secret of the client, for OAuthClient.", secret=True),
+        Key(
+            "OAuthClientSecret", "Secret of the client, for OAuthClient.", secret=True, neutral=True
+        ),
         Key("OAuthAccessTokenURL", "Where the client gets its token, for OAuthClient."),
         Key(
             "CustomHeaders",

@@ -23,11 +23,12 @@ class SQLAlchemyDriver:
             required=True,
         ),
         Key("User", "User that may read the tables."),
-        Key("Password", "Password of the user.", secret=True),
+        Key("Password", "Password of the user.", secret=True, neutral=True),
         Key(
             "Timeout",
             "Seconds to wait for a connection (at most 30), and for each answer.",
             default="300",
+            neutral=True,
         ),
     )
 
