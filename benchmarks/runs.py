@@ -2,8 +2,9 @@
 
 No-op runs a second with two workers, beside Procrastinate's own rate on the same server; how long
 after its due time a run starts when 10,000 are due in one minute; how long a stop takes; and what
-a node costs that has 100,000 jobs and nothing to do. A no-op run goes the whole way (queue, claim,
-task, process, end), and its process answers at once; a small run is a real one, of one row.
+a node costs that has 100,000 jobs and nothing to do. A no-op run is the whole life of a run (queue,
+claim, task, process, end) around an empty body, as Procrastinate's task is; a small run is a whole
+refresh, from a file of one row into a cache on the same server.
 """
 
 import argparse
@@ -158,6 +159,7 @@ class Bench:
     def queue_rate(self, count: int) -> float:
         """The same of Procrastinate alone, in a database of its own."""
         with psycopg.connect(self.server.url("postgres"), autocommit=True) as connection:
+            connection.execute("DROP DATABASE IF EXISTS queue_alone")
             connection.execute("CREATE DATABASE queue_alone")
         url = self.server.url("queue_alone")
         with psycopg.connect(url) as connection:
@@ -257,6 +259,12 @@ def _until(condition: Callable[[], bool], seconds: float = 300) -> None:
         time.sleep(0.5)
 
 
+def _median(found: Sequence[float], digits: int = 0) -> str:
+    """Of several turns, with the least and the most."""
+    middle, least, most = statistics.median(found), min(found), max(found)
+    return f"{middle:.{digits}f} ({least:.{digits}f} to {most:.{digits}f})"
+
+
 def _row(name: str, found: Sequence[float]) -> tuple[str, ...]:
     ordered = sorted(found)
     p99 = ordered[min(len(ordered) * 99 // 100, len(ordered) - 1)]
@@ -273,11 +281,37 @@ def _show(console: Console, title: str, columns: Sequence[str], rows: Rows) -> N
     console.print(table)
 
 
+def _show_rates(
+    console: Console, bench: Bench, parts: Sequence[str], options: argparse.Namespace
+) -> None:
+    rates: Rows = []
+    if "no-op" in parts:
+        alone, ours = [], []
+        for _ in range(options.turns):
+            alone.append(bench.queue_rate(options.runs))
+            bench.jobs(options.runs)
+            ours.append(bench.rate("ours", options.runs))
+        shares = [our / their for our, their in zip(ours, alone, strict=True)]
+        rates += [
+            ("Procrastinate alone, a task that does nothing", _median(alone), "1"),
+            ("no-op runs", _median(ours), _median(shares, 2)),
+        ]
+    if "small" in parts:
+        bench.jobs(options.small)
+        bench.small_files(options.small)
+        for title in ("small runs, first loads", "small runs, nothing new"):
+            rates.append((title, f"{bench.rate('tidewell', options.small):.0f}", ""))
+            bench.query("forget_runs")
+    title = f"Runs a second, medians of {options.turns} turns (least to most)"
+    _show(console, title, ("", "a second", "share"), rates)
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default=",".join(PARTS), help="parts, separated by commas")
-    parser.add_argument("--runs", type=int, default=4_000)
+    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--runs", type=int, default=3_000)
     parser.add_argument("--small", type=int, default=400)
     parser.add_argument("--due", type=int, default=10_000)
     parser.add_argument("--stops", type=int, default=60)
@@ -297,22 +331,8 @@ def main() -> None:
             f"Tidewell {__version__}, PostgreSQL {version}, Python {platform.python_version()}, "
             f"{os.cpu_count()} cores, two workers of {Settings().run_concurrency} runs at a time"
         )
-        rates: Rows = []
-        if "no-op" in parts:
-            alone = bench.queue_rate(options.runs)
-            bench.jobs(options.runs)
-            ours = bench.rate("ours", options.runs)
-            rates += [
-                ("Procrastinate alone", f"{alone:.0f}", "1"),
-                ("no-op runs", f"{ours:.0f}", f"{ours / alone:.2f}"),
-            ]
-        if "small" in parts:
-            bench.jobs(options.small)
-            bench.small_files(options.small)
-            first = bench.rate("tidewell", options.small)
-            rates.append(("small runs, first loads", f"{first:.0f}", ""))
-        if rates:
-            _show(console, "Runs a second", ("", "a second", "share"), rates)
+        if {"no-op", "small"} & set(parts):
+            _show_rates(console, bench, parts, options)
         if "delay" in parts:
             bench.jobs(options.due)
             queued, started = bench.delays(options.due)

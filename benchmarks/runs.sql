@@ -23,6 +23,9 @@ TRUNCATE job CASCADE;
 -- name: forget_queue
 TRUNCATE procrastinate_jobs CASCADE;
 
+-- name: forget_runs
+TRUNCATE run CASCADE;
+
 -- name: open_runs
 SELECT count(*) FROM run WHERE state IN ('queued', 'running', 'retrying');
 
