@@ -1,6 +1,6 @@
 # Everything a person types. `make` alone shows the list.
 .DEFAULT_GOAL := help
-.PHONY: help run test fmt lint types bench bench-api bench-query bench-runs chaos fuzz docs \
+.PHONY: help run test fmt lint types bench bench-peers-lock bench-api bench-query bench-runs chaos fuzz docs \
 	docs-reference lock clean install install-dev
 SHELL := /bin/sh
 PYTHON ?= python3
@@ -37,8 +37,21 @@ lint: install-dev ## lint and import rules only
 types: install-dev ## strict types only
 	$(BIN)/mypy
 
-bench: install-dev ## measure the load against the limit, psql \copy of the same rows
+bench: install-dev .bench/dlt/installed .bench/ingestr/installed .bench/sling/installed ## measure loads against the limit, psql \copy of the same rows, and the peers
 	$(BIN)/python -m benchmarks.load
+
+# Each in an environment of its own, as its own documentation installs it.
+.bench/%/installed: benchmarks/others/%.lock $(DONE)/uv
+	$(UV) venv --quiet --clear --python $(BIN)/python .bench/$*
+	$(UV) pip install --quiet --python .bench/$*/bin/python --require-hashes -r $<
+	@touch $@
+
+# From its first version on ingestr fetches its program from elsewhere when it runs.
+bench-peers-lock: $(DONE)/uv ## resolve the newest versions of the peers that `make bench` measures
+	echo 'dlt[postgres,sql-database] adbc-driver-postgresql connectorx psycopg[binary] pyarrow' | tr ' ' '\n' \
+		| $(UV) pip compile $(LOCK) - -o benchmarks/others/dlt.lock
+	echo 'ingestr<1' | $(UV) pip compile $(LOCK) - -o benchmarks/others/ingestr.lock
+	echo sling-linux-amd64 | $(UV) pip compile $(LOCK) - -o benchmarks/others/sling.lock
 
 bench-api: install-dev ## measure the API's calls with 10,000 jobs, and with 1,000 sub-accounts
 	$(BIN)/python -m benchmarks.api

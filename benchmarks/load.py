@@ -27,6 +27,8 @@ from rich.console import Console
 
 from benchmarks.peers import HOME, PeerFailed, Peers
 from benchmarks.rig import BY_HAND, SQL, Measured, Rig, Source
+from tidewell.connections import strings
+from tidewell.sources import registry
 from tidewell.state.embedded import start
 
 LIMIT = sql.Identifier("bench_limit")
@@ -251,13 +253,11 @@ class Bench:
                     copy.write(piece)
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute("VACUUM ANALYZE rows")
-        values = {
-            "Server": server.host,
-            "Port": str(server.port),
-            "User": server.cache_user,
-            "Password": server.cache_password,
-            "Database": "bench_source",
-        }
+        text = (
+            f"Server={server.host};Port={server.port};User={server.cache_user};"
+            f"Password={server.cache_password};Database=bench_source"
+        )
+        values = strings.parse(text, registry.driver("PostgreSQL").keys)
         return Source("PostgreSQL", values, "public"), url
 
     def _as_sqlite(self) -> tuple[Source, str]:

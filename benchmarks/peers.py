@@ -19,10 +19,16 @@ import dlt, pyarrow as pa, pyarrow.parquet as pq
 kind, source, target, mode, home = sys.argv[1:]
 os.environ["DATA_WRITER__DISABLE_COMPRESSION"] = "true"
 
+# A float of four bytes comes to nothing between dlt and its driver.
+def wide(table):
+    kinds = [pa.float64() if one.type == pa.float32() else one.type for one in table.schema]
+    fields = [one.with_type(kind) for one, kind in zip(table.schema, kinds)]
+    return table.cast(pa.schema(fields))
+
 @dlt.resource(name="rows", primary_key="id" if mode == "merge" else None)
 def parquet():
     for batch in pq.ParquetFile(source, pre_buffer=False).iter_batches(65536):
-        yield pa.Table.from_batches([batch])
+        yield wide(pa.Table.from_batches([batch]))
 
 def rows():
     if kind == "parquet":
@@ -31,7 +37,7 @@ def rows():
     backend = "connectorx" if kind == "postgresql" else "pyarrow"
     schema = "public" if kind == "postgresql" else None
     return sql_table(credentials=source, table="rows", schema=schema, backend=backend,
-                     chunk_size=100_000)
+                     chunk_size=100_000).add_map(wide)
 
 pipeline = dlt.pipeline("bench", destination=dlt.destinations.postgres(target),
                         dataset_name="peer_dlt", pipelines_dir=home)
@@ -85,7 +91,9 @@ class Peers:
         stream = {"parquet": f"file://{source}", "postgresql": "public.rows", "sqlite": "main.rows"}
         command = [_sling_binary(), "run", "--src-stream", stream[kind]]
         if kind != "parquet":
-            command += ["--src-conn", source.replace("sqlite:///", "sqlite://", 1)]
+            address = source.replace("sqlite:///", "sqlite://", 1)
+            plain = "?sslmode=disable" if kind == "postgresql" else ""
+            command += ["--src-conn", address + plain]
         target = ["--tgt-conn", self._rig.url + "?sslmode=disable"]
         return self._measured(
             [*command, *target, "--tgt-object", "peer_sling.rows", "--mode", "full-refresh"]
