@@ -148,6 +148,11 @@ def test_a_wrong_command_line_has_an_exit_code_of_its_own(remote: Tidewell) -> N
     ],
 )
 def test_a_shell_completes_commands_and_options(words: str, completed: str) -> None:
+    assert completions(words, {}) == [completed]
+
+
+def completions(words: str, settings: dict[str, str]) -> list[str]:
+    """What bash would offer at the end of a line."""
     asked = {
         "_TIDEWELL_COMPLETE": "complete_bash",
         "COMP_WORDS": words,
@@ -156,13 +161,31 @@ def test_a_shell_completes_commands_and_options(words: str, completed: str) -> N
     done = subprocess.run(
         ["tidewell"],
         executable=Path(sys.executable).parent / "tidewell",
-        env=environment(asked),
+        env=environment(settings | asked),
         capture_output=True,
         text=True,
         timeout=60,
         check=True,
     )
-    assert done.stdout.split() == [completed]
+    assert done.stderr == ""
+    return done.stdout.split()
+
+
+def test_a_shell_completes_names_from_the_server(
+    remote: Tidewell, customer: Customer, folder: Path
+) -> None:
+    string = ("--string", f"URI={folder}", "--json")
+    answer(remote("connection", "create", "Office", "Files", *string))
+    spaced = answer(remote("connection", "create", "Old office", "Files", *string))["id"]
+    answer(remote("job", "create", "--connection", "Office", "--table", "people", "--json"))
+    server = {"TIDEWELL_URL": customer.base_url, "TIDEWELL_TOKEN": customer.token()}
+    assert completions("tidewell job show peo", server) == ["people"]
+    assert completions("tidewell job create --connection Of", server) == ["Office"]
+    assert sorted(completions("tidewell connection test ", server)) == sorted(["Office", spaced])
+    assert completions("tidewell connection create New MailC", server) == ["MailChimp"]
+    assert completions("tidewell job show ", server | {"TIDEWELL_TOKEN": "old"}) == []
+    assert completions("tidewell job show ", server | {"TIDEWELL_URL": "http://127.0.0.1:1"}) == []
+    assert completions("tidewell job show ", {}) == []
 
 
 def test_a_secret_is_asked_for_and_never_shown(remote: Tidewell) -> None:

@@ -10,7 +10,14 @@ import pytest
 
 from tests.openapi_document import DOCUMENT
 from tidewell import client
-from tidewell.client import _asynchronous, _flows, _flows_around, _models, _synchronous
+from tidewell.client import (
+    _asynchronous,
+    _flows,
+    _flows_around,
+    _flows_following,
+    _models,
+    _synchronous,
+)
 from tidewell.client._flows import Request
 from tidewell.client._models import Info
 from tidewell.client._result import parameters_of
@@ -41,7 +48,7 @@ _JSON = {"string": str, "integer": int, "number": float, "boolean": bool, "objec
 # Calls that no program makes through a client: health, keys, figures, events, the reference's own.
 _NOT_OF_CLIENT = {
     *("health", "readiness", "getMetrics", "getKeySet"),
-    *("followRun", "batch", "execute"),
+    *("batch", "execute"),
 }
 
 
@@ -117,7 +124,9 @@ def test_a_call_takes_the_documents_own_answer(operation: str) -> None:
 
 def paths() -> set[tuple[str, str]]:
     """Method and path of every call that the flows make, ids blanked."""
-    source = inspect.getsource(_flows) + inspect.getsource(_flows_around)
+    source = "".join(
+        inspect.getsource(module) for module in (_flows, _flows_around, _flows_following)
+    )
     found = re.findall(r'"(GET|POST|PUT|DELETE)", f?"(/api/[^"]*)"', source)
     named = re.findall(r'path = f"(/api/[^"]*)".*?call\(\s*"(\w+)"', source, re.DOTALL)
     both = found + [(method, path) for path, method in named]

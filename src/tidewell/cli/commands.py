@@ -1,5 +1,6 @@
 """What each command takes and prints."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID
@@ -136,17 +137,12 @@ def token(
     ] = None,
     ttl: Annotated[int, typer.Option(min=1, max=86_400, help="Seconds that it lives.")] = 3600,
     kid: Annotated[str | None, typer.Option(help="Key id for the header.")] = None,
+    as_json: Json = False,
 ) -> None:
     """Print a token (JWT) for calls of the API; with --iss nothing but the key is looked at."""
     if iss is None:
         iss, sub = own_customer(sub)
-    typer.echo(
-        tokens.sign(
-            key.read_bytes(),
-            parent_id=iss,
-            account_id=sub,
-            seconds=ttl,
-            now=clock.now(),
-            kid=kid,
-        )
+    signed = tokens.sign(
+        key.read_bytes(), parent_id=iss, account_id=sub, seconds=ttl, now=clock.now(), kid=kid
     )
+    typer.echo(json.dumps({"token": signed}) if as_json else signed)

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from tidewell.cli import finding, tables
+from tidewell.cli import completing, finding, tables
 from tidewell.cli.calling import Calling, calls
 from tidewell.cli.doing import load_settings
 from tidewell.client import CacheConnection, Connection
@@ -17,7 +17,11 @@ connection_app = typer.Typer(
 )
 
 Which = Annotated[
-    str, typer.Argument(help="Id of the connection, the beginning of it, or its name.")
+    str,
+    typer.Argument(
+        help="Id of the connection, the beginning of it, or its name.",
+        autocompletion=completing.connections,
+    ),
 ]
 Strings = Annotated[
     str,
@@ -58,7 +62,12 @@ async def show_connection(calling: Calling, connection: Which) -> None:
 async def create_connection(
     calling: Calling,
     name: Annotated[str, typer.Argument(help="Its name.")],
-    driver: Annotated[str, typer.Argument(help="Its driver: see `connection drivers`.")],
+    driver: Annotated[
+        str,
+        typer.Argument(
+            help="Its driver: see `connection drivers`.", autocompletion=completing.drivers
+        ),
+    ],
     string: Strings = "",
     external_id: Annotated[str | None, typer.Option(help="The vendor's own id of it.")] = None,
 ) -> None:

@@ -1,16 +1,14 @@
 """`tidewell job`: jobs and their runs, from a terminal or a script."""
 
-import asyncio
 import functools
 import sys
 from datetime import datetime
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
-from rich.live import Live
 
 from tidewell import clock
-from tidewell.cli import finding, tables
+from tidewell.cli import completing, finding, tables, watching
 from tidewell.cli.calling import Calling, calls, plain
 from tidewell.client import LogLine, Run
 from tidewell.client import RunFailed as Failed
@@ -18,14 +16,18 @@ from tidewell.errors import InvalidRequest
 
 job_app = typer.Typer(help="Jobs and their runs.", no_args_is_help=True)
 
-Job = Annotated[str, typer.Argument(help="Id of the job, the beginning of it, or its name.")]
+Job = Annotated[
+    str,
+    typer.Argument(
+        help="Id of the job, the beginning of it, or its name.", autocompletion=completing.jobs
+    ),
+]
 Wait = Annotated[bool, typer.Option("--wait", help="Wait for the run; exit code 3 if it fails.")]
 Every = Annotated[str, typer.Option(help='Interval, as "15 minutes", "1 hour", "1 month".')]
 Param = Annotated[
     list[str] | None,
     typer.Option("--param", help="A further param of the contract, NAME=VALUE. May be repeated."),
 ]
-_SECONDS = 0.5
 _UNITS = ("Minute", "Hour", "Day", "Week", "Month")
 
 
@@ -56,7 +58,12 @@ async def show_job(calling: Calling, job: Job) -> None:
 @calls
 async def create_job(
     calling: Calling,
-    connection: Annotated[str, typer.Option(help="Connection to copy from: id or name.")] = "",
+    connection: Annotated[
+        str,
+        typer.Option(
+            help="Connection to copy from: id or name.", autocompletion=completing.connections
+        ),
+    ] = "",
     table: Annotated[str, typer.Option(help="Table to copy.")] = "",
     schema: Annotated[str, typer.Option(help="Its schema; empty: the driver's name.")] = "",
     query: Annotated[str, typer.Option(help="Instead of a table: one SQL statement.")] = "",
@@ -186,40 +193,19 @@ async def logs_of_job(
         if not newest:
             raise InvalidRequest(f"{found.name} has not run yet.")
         run = newest[0].id
-    last, ended = 0, False
-    while True:
-        ended = (await calling.client.runs.get(run)).ended
-        lines = await calling.client.runs.log(run, last)
-        for line in lines:
-            calling.answer(line, functools.partial(_print_line, calling, line))
-        last = lines[-1].line if lines else last
-        if ended or not follow:
-            return
-        await asyncio.sleep(_SECONDS)
+    show = functools.partial(_show_line, calling)
+    if follow:
+        await calling.client.runs.wait(run, on_line=show)
+        return
+    for line in await calling.client.runs.log(run):
+        show(line)
 
 
 @job_app.command("watch")
 @calls
 async def watch_jobs(calling: Calling) -> None:
     """All jobs, kept up to date on the screen until Ctrl-C; with --json a line at each change."""
-    if calling.as_json:
-        await _tell_changes(calling)
-    with Live(console=calling.console, auto_refresh=False) as live:
-        while True:
-            found = await calling.client.jobs.list()
-            live.update(tables.jobs(found, clock.now()), refresh=True)
-            await asyncio.sleep(_SECONDS)
-
-
-async def _tell_changes(calling: Calling) -> NoReturn:
-    told: Any = None
-    while True:
-        found = plain(await calling.client.jobs.list())
-        if found != told:
-            told = found
-            calling.answer(found, lambda: None)
-            sys.stdout.flush()
-        await asyncio.sleep(_SECONDS)
+    await watching.watch(calling)
 
 
 async def _ended(calling: Calling, run: Run) -> None:
@@ -228,8 +214,9 @@ async def _ended(calling: Calling, run: Run) -> None:
         raise Failed(run)
 
 
-def _print_line(calling: Calling, line: LogLine) -> None:
-    calling.console.print(tables.log_line(line), soft_wrap=True)
+def _show_line(calling: Calling, line: LogLine) -> None:
+    calling.answer(line, lambda: calling.console.print(tables.log_line(line), soft_wrap=True))
+    sys.stdout.flush()
 
 
 def _interval(text: str) -> tuple[str, int]:

@@ -24,6 +24,7 @@ from tidewell.settings import Settings
 from tidewell.sources import registry
 from tidewell.sources.protocol import Environment
 from tidewell.state.database import Database
+from tidewell.state.opened import pooler_url
 from tidewell.webhooks.sender import keep_sending
 
 _SPARE_CONNECTIONS = 8
@@ -56,7 +57,11 @@ async def open_node(settings: Settings, url: str) -> AsyncIterator[Node]:
     """Connect to the state database at `url` and unlock the secrets."""
     registry.use_manifests(settings.manifests.resolve() if settings.manifests else None)
     sealing = SealingBox.from_settings(settings)
-    database = Database(url, max_size=settings.run_concurrency + _SPARE_CONNECTIONS)
+    database = Database(
+        url,
+        pooler_url=pooler_url(settings),
+        max_size=settings.run_concurrency + _SPARE_CONNECTIONS,
+    )
     async with database:
         queue = Queue(database, settings.account_concurrency)
         await queue.open()
@@ -79,7 +84,7 @@ async def background(node: Node, *, worker: bool, ticker: bool) -> AsyncIterator
         settling = Settling(node.database, node.sealing, node.settings)
         duties["ticker"] = keep_ticking(node.database, node.queue, clock.now)
         duties["sweeper"] = keep_sweeping(node.database, node.queue, settling.settle, clock.now)
-        duties["retention"] = keep_forgetting(node.database, clock.now)
+        duties["retention"] = keep_forgetting(node.database, node.settings, clock.now)
         duties["sender"] = keep_sending(
             node.database, node.sealing, node.environment.egress, clock.now
         )

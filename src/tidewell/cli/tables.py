@@ -1,6 +1,6 @@
 """How jobs, runs and connections look in a terminal."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -21,18 +21,22 @@ _STYLES = {
 _AGES = ((86_400, "d"), (3600, "h"), (60, "min"))
 
 
-def jobs(found: Sequence[JobInfo], now: datetime) -> Table:
-    """Jobs, a line each."""
+def jobs(
+    found: Sequence[JobInfo], now: datetime, at_work: Mapping[str, Run] | None = None
+) -> Table:
+    """Jobs, a line each; of a run at work, by its job's id, what it has read so far."""
     table = _table("id", "job", "type", "state", "last run", "rows", "took", "next run")
     for one in found:
         last = one.last_run
+        run = (at_work or {}).get(one.id)
+        reading = run is not None and not run.ended
         table.add_row(
             one.id[:8],
             Text(one.name, overflow="ellipsis"),
             one.job_type,
             _state(last.status) if one.enabled else Text("disabled", "dim"),
             ago(last.date_time, now),
-            f"{last.rows_affected:,}",
+            f"{run.rows_read:,} read" if run and reading else f"{last.rows_affected:,}",
             f"{last.duration} s",
             ago(one.next_run_time, now),
         )

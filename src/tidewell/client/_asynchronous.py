@@ -1,15 +1,18 @@
 """The asynchronous client: the same calls, to be awaited."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack, aclosing, suppress
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 import httpx
+from httpx_sse import EventSource, ServerSentEvent, SSEError
 
 from tidewell.client import _flows as flows
 from tidewell.client import _flows_around as around
+from tidewell.client import _flows_following as following
 from tidewell.client._errors import ConnectionFailed
-from tidewell.client._flows import Flow, Pause, Request
+from tidewell.client._flows import Flow, Hear, Listen, Pause, Request, stream_headers
 from tidewell.client._models import JobInfo, Run
 from tidewell.client._result import QueryResult
 
@@ -17,26 +20,71 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class AsyncSession:
-    """Sends the requests of flows."""
+class AsyncStream:
+    """The stream of events that a flow listens to: none at first."""
 
     def __init__(self, http: httpx.AsyncClient) -> None:
+        self._http = http
+        self._open = AsyncExitStack()
+        self._events: AsyncIterator[ServerSentEvent] | None = None
+
+    async def listen(self, step: Listen) -> None:
+        """Open a stream; one that cannot be opened has no events."""
+        await self.aclose()
+        answer = self._http.stream(
+            step.request.method,
+            step.request.path,
+            headers=stream_headers(step.last_event_id),
+            timeout=step.silence,
+        )
+        with suppress(httpx.HTTPError):
+            opened = await self._open.enter_async_context(answer)
+            if opened.is_success:
+                self._events = EventSource(opened).aiter_sse()
+
+    async def hear(self) -> ServerSentEvent | None:
+        """The next event; None when there is no more."""
+        if self._events is None:
+            return None
+        try:
+            return await anext(self._events, None)
+        except (httpx.HTTPError, SSEError):
+            return None
+
+    async def aclose(self) -> None:
+        """End the stream."""
+        self._events = None
+        await self._open.aclose()
+
+
+class AsyncSession:
+    """Sends the requests of flows; with `listens` false it opens no stream of events."""
+
+    def __init__(self, http: httpx.AsyncClient, *, listens: bool) -> None:
         self.http = http
+        self._listens = listens
 
     async def run(self, flow: Flow[T]) -> T:
         """Run a flow to its result."""
         answer: Any = None
-        while True:
-            try:
-                step = flow.send(answer)
-            except StopIteration as end:
-                result: T = end.value
-                return result
-            if isinstance(step, Pause):
-                await asyncio.sleep(step.seconds)
+        async with aclosing(AsyncStream(self.http)) as stream:
+            while True:
+                try:
+                    step = flow.send(answer)
+                except StopIteration as end:
+                    result: T = end.value
+                    return result
                 answer = None
-            else:
-                answer = await self._send(step)
+                match step:
+                    case Pause():
+                        await asyncio.sleep(step.seconds)
+                    case Listen():
+                        if self._listens:
+                            await stream.listen(step)
+                    case Hear():
+                        answer = await stream.hear()
+                    case Request():
+                        answer = await self._send(step)
 
     async def _send(self, request: Request) -> httpx.Response:
         timeout = httpx.USE_CLIENT_DEFAULT if request.timeout is None else request.timeout
@@ -111,7 +159,9 @@ class AsyncJob(JobInfo):
 
     async def wait(self, *, timeout: float | None = None, progress: bool = False) -> Run:  # noqa: ASYNC109 - the service is asked, nothing is cancelled
         """The newest run when it has ended; `timeout` in seconds. Raises RunFailed, WaitTimeout."""
-        return await self._session.run(flows.wait_for_job(self, timeout=timeout, progress=progress))
+        return await self._session.run(
+            following.wait_for_job(self, timeout=timeout, progress=progress)
+        )
 
     async def runs(self, limit: int = 50) -> list[Run]:
         """Its runs, newest first."""
@@ -143,7 +193,7 @@ class AsyncRuns(_Part):
 
     get = _call(flows.get_run)
     log = _call(flows.log_of_run)
-    wait = _call(flows.wait_for_run)
+    wait = _call(following.wait_for_run)
 
 
 class AsyncConnections(_Part):
@@ -226,7 +276,9 @@ class AsyncClient:
             timeout=timeout,
             **options,
         )
-        self._session = AsyncSession(self._http)
+        # httpx hands out the answer of an application in this process when it is complete.
+        in_process = isinstance(options.get("transport"), httpx.ASGITransport)
+        self._session = AsyncSession(self._http, listens=not in_process)
         self.jobs = AsyncJobs(self._session)
         self.runs = AsyncRuns(self._session)
         self.connections = AsyncConnections(self._session)

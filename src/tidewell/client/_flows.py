@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import httpx
 
-from tidewell.client._errors import ApiError, ConnectionFailed, RunFailed, WaitTimeout
+from tidewell.client._errors import ApiError, ConnectionFailed
 from tidewell.client._models import (
     CacheConnection,
     Connection,
@@ -24,9 +24,7 @@ from tidewell.client._models import (
     TimeCheckColumn,
 )
 from tidewell.client._result import ARROW_STREAM, QueryResult, parameters_of
-from tidewell.client._watching import Watching, shown
 
-_POLL_SECONDS = 0.25
 _LOG_PAGE = 1000
 
 
@@ -49,9 +47,28 @@ class Pause:
     seconds: float
 
 
+@dataclass(frozen=True)
+class Listen:
+    """A stream of server-sent events to open, in place of one that is open.
+
+    It counts as broken after so many seconds without a byte.
+    """
+
+    request: Request
+    last_event_id: str
+    silence: float
+
+
+@dataclass(frozen=True)
+class Hear:
+    """The next event of the open stream: a `ServerSentEvent`, or None when there is no more, be
+    it that the stream has ended, that it broke, or that it never was one."""
+
+
 T = TypeVar("T")
-Flow = Generator[Request | Pause, Any, T]
-"""A call: it yields what to do, is sent the `httpx.Response`, and returns its result."""
+Flow = Generator[Request | Pause | Listen | Hear, Any, T]
+"""A call: it yields what to do, is sent the answer (an `httpx.Response` for a request), and returns
+its result."""
 
 
 def checked(answer: httpx.Response) -> httpx.Response:
@@ -91,6 +108,15 @@ def call(
     """One call, and its answer's body."""
     given = {name: value for name, value in (query or {}).items() if value not in (None, "")}
     return _json((yield Request(method, path, json, given)))
+
+
+def stream_headers(last_event_id: str) -> dict[str, str]:
+    """What asks for a stream of events, from one on."""
+    return {
+        "Accept": "text/event-stream",
+        "Cache-Control": "no-store",
+        "Last-Event-ID": last_event_id,
+    }
 
 
 def segment(text: str) -> str:
@@ -283,40 +309,6 @@ def log_of_run(run_id: str, after: int = 0) -> Flow[list[LogLine]]:
         lines += page
         if len(page) < _LOG_PAGE:
             return lines
-
-
-def wait_for_run(
-    run_id: str, *, timeout: float | None = None, watching: Watching | None = None
-) -> Flow[Run]:
-    """The run when it has ended, `timeout` in seconds. Raises WaitTimeout."""
-    waited = 0.0
-    while True:
-        run = yield from get_run(run_id)
-        if watching is not None:
-            watching.see(run)
-        if run.ended:
-            return run
-        if timeout is not None and waited >= timeout:
-            raise WaitTimeout(f"The run {run_id} has not ended within {timeout} s.")
-        yield Pause(_POLL_SECONDS)
-        waited += _POLL_SECONDS
-
-
-def wait_for_job(
-    job: JobInfo, *, timeout: float | None = None, progress: bool = False
-) -> Flow[Run]:
-    """The job's newest run when it has ended; `progress` shows a bar meanwhile.
-
-    Raises RunFailed, WaitTimeout.
-    """
-    runs = yield from list_runs(job.id, limit=1)
-    if not runs:
-        raise WaitTimeout(f"The job {job.name} has not been queued yet: call run() first.")
-    with shown(job.name, progress) as watching:
-        run = yield from wait_for_run(runs[0].id, timeout=timeout, watching=watching)
-    if run.status != "JOB_SUCCESS":
-        raise RunFailed(run)
-    return run
 
 
 # Connections

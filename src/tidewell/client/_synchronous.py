@@ -1,20 +1,58 @@
 """The synchronous client."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, suppress
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 import httpx
+from httpx_sse import EventSource, ServerSentEvent, SSEError
 
 from tidewell.client import _flows as flows
 from tidewell.client import _flows_around as around
+from tidewell.client import _flows_following as following
 from tidewell.client._errors import ConnectionFailed
-from tidewell.client._flows import Flow, Pause, Request
+from tidewell.client._flows import Flow, Hear, Listen, Pause, Request, stream_headers
 from tidewell.client._models import JobInfo, Run
 from tidewell.client._result import QueryResult
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+class Stream:
+    """The stream of events that a flow listens to: none at first."""
+
+    def __init__(self, http: httpx.Client) -> None:
+        self._http = http
+        self._open = ExitStack()
+        self._events: Iterator[ServerSentEvent] = iter(())
+
+    def listen(self, step: Listen) -> None:
+        """Open a stream; one that cannot be opened has no events."""
+        self.close()
+        answer = self._http.stream(
+            step.request.method,
+            step.request.path,
+            headers=stream_headers(step.last_event_id),
+            timeout=step.silence,
+        )
+        with suppress(httpx.HTTPError):
+            opened = self._open.enter_context(answer)
+            if opened.is_success:
+                self._events = EventSource(opened).iter_sse()
+
+    def hear(self) -> ServerSentEvent | None:
+        """The next event; None when there is no more."""
+        try:
+            return next(self._events, None)
+        except (httpx.HTTPError, SSEError):
+            return None
+
+    def close(self) -> None:
+        """End the stream."""
+        self._events = iter(())
+        self._open.close()
 
 
 class Session:
@@ -26,17 +64,23 @@ class Session:
     def run(self, flow: Flow[T]) -> T:
         """Run a flow to its result."""
         answer: Any = None
-        while True:
-            try:
-                step = flow.send(answer)
-            except StopIteration as end:
-                result: T = end.value
-                return result
-            if isinstance(step, Pause):
-                time.sleep(step.seconds)
+        with closing(Stream(self.http)) as stream:
+            while True:
+                try:
+                    step = flow.send(answer)
+                except StopIteration as end:
+                    result: T = end.value
+                    return result
                 answer = None
-            else:
-                answer = self._send(step)
+                match step:
+                    case Pause():
+                        time.sleep(step.seconds)
+                    case Listen():
+                        stream.listen(step)
+                    case Hear():
+                        answer = stream.hear()
+                    case Request():
+                        answer = self._send(step)
 
     def _send(self, request: Request) -> httpx.Response:
         timeout = httpx.USE_CLIENT_DEFAULT if request.timeout is None else request.timeout
@@ -107,7 +151,7 @@ class Job(JobInfo):
 
     def wait(self, *, timeout: float | None = None, progress: bool = False) -> Run:
         """The newest run when it has ended; `timeout` in seconds. Raises RunFailed, WaitTimeout."""
-        return self._session.run(flows.wait_for_job(self, timeout=timeout, progress=progress))
+        return self._session.run(following.wait_for_job(self, timeout=timeout, progress=progress))
 
     def runs(self, limit: int = 50) -> list[Run]:
         """Its runs, newest first."""
@@ -138,7 +182,7 @@ class Runs(_Part):
 
     get = _call(flows.get_run)
     log = _call(flows.log_of_run)
-    wait = _call(flows.wait_for_run)
+    wait = _call(following.wait_for_run)
 
 
 class Connections(_Part):

@@ -2,22 +2,30 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 from tidewell.client._models import Run
 
 
-class Watching:
+class Watching(Protocol):
     """Sees a run as it goes on."""
 
     def see(self, run: Run) -> None:
-        """Take its state into account; nobody watches here."""
+        """Take its state into account."""
+
+
+class Nobody:
+    """Watches no run."""
+
+    def see(self, run: Run) -> None:
+        """Look away."""
 
 
 @contextmanager
 def shown(name: str, progress: bool) -> Iterator[Watching]:
     """What watches a run: a bar on standard error, or nothing."""
     if not progress:
-        yield Watching()
+        yield Nobody()
         return
     from rich.console import Console  # noqa: PLC0415 - only where somebody looks
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
@@ -26,7 +34,7 @@ def shown(name: str, progress: bool) -> Iterator[Watching]:
     with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task(f"{name}: queued")
 
-        class Bar(Watching):
+        class Bar:
             def see(self, run: Run) -> None:
                 state = run.status.removeprefix("JOB_").lower()
                 bar.update(task, description=f"{name}: {state}, {run.rows_read:,} rows read")
