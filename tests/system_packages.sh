@@ -12,6 +12,8 @@ need_library() { # library, package
 need chromium chromium
 need mariadbd mariadb-server
 need pg_createcluster postgresql
+need systemd-analyze systemd
+need pgbouncer pgbouncer
 need_library libltdl.so.7 libltdl7 # of Microsoft's driver for SQL Server
 [ -n "$missing" ] || exit 0
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
