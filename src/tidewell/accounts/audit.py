@@ -1,7 +1,7 @@
 """The audit: who wrote what, when; kept 400 days (contract §7)."""
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import Enum
 from typing import Any
 from uuid import UUID
@@ -11,7 +11,6 @@ from tidewell.given import without_nul
 from tidewell.state.database import Connection
 from tidewell.state.statements import statements
 
-KEPT = timedelta(days=400)
 _SQL = statements("tidewell.accounts", "audit.sql")
 
 
@@ -105,9 +104,9 @@ async def listed(
     return await cursor.fetchall()
 
 
-async def forget_old(connection: Connection, now: datetime, limit: int) -> int:
-    """Delete at most `limit` of what is older than it has to be kept; returns how many."""
-    cursor = await connection.execute(_SQL["forget_events"], {"before": now - KEPT, "limit": limit})
+async def forget(connection: Connection, before: datetime, limit: int) -> int:
+    """Delete at most `limit` events from before a time; returns how many."""
+    cursor = await connection.execute(_SQL["forget_events"], {"before": before, "limit": limit})
     return cursor.rowcount
 
 

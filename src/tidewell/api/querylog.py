@@ -1,5 +1,6 @@
 """The log of queries, as the reference has it (contract §7)."""
 
+from datetime import timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -69,6 +70,7 @@ async def list_query_log(
             connection,
             caller.account_id,
             clock.now(),
+            kept=timedelta(days=node.settings.keep_query_days),
             since=moment_of("startTime", body.start_time or start_time),
             until=moment_of("endTime", body.end_time or end_time),
             type_code=query_type if body.query_type is None else body.query_type,
@@ -87,7 +89,12 @@ async def get_query_log(query_id: QueryId, caller: QueryCaller, node: Node) -> d
         raise NotFound(f"There is no query {query_id[:60]}.") from None
     async with node.database.transaction() as connection:
         row = await query_log.one(
-            connection, caller.account_id, key, clock.now(), caller.connection_ids
+            connection,
+            caller.account_id,
+            key,
+            clock.now(),
+            timedelta(days=node.settings.keep_query_days),
+            caller.connection_ids,
         )
         lines = await runs.log(connection, caller.account_id, key, 0, _MOST_LINES)
     told = [f"{clock.to_wire(line['at'])} {line['message']}" for line in lines]

@@ -11,7 +11,6 @@ from tidewell.errors import NotFound
 from tidewell.state.database import Connection
 from tidewell.state.statements import statements
 
-KEPT = timedelta(days=7)
 QUERY, CACHING, SCHEDULED_QUERY = 200, 204, 205
 """The reference's codes of what asked: the Query API, a caching job, a scheduled query."""
 _LONGEST = 10_000
@@ -35,8 +34,7 @@ class Entry:
 
 
 async def note(connection: Connection, account_id: UUID, entry: Entry) -> None:
-    """Write down a query; a longer text than can be shown is cut. What is too old goes."""
-    await forget(connection, entry.at)
+    """Write down a query; a longer text than can be shown is cut."""
     await connection.execute(
         _SQL["insert_log"],
         {
@@ -60,6 +58,7 @@ async def listed(
     account_id: UUID,
     now: datetime,
     *,
+    kept: timedelta,
     since: datetime | None = None,
     until: datetime | None = None,
     type_code: int | None = None,
@@ -67,12 +66,12 @@ async def listed(
     connection_ids: Collection[UUID] | None = None,
     limit: int = 1000,
 ) -> list[dict[str, Any]]:
-    """What was asked in a span of the last seven days, newest first."""
+    """What was asked in a span of the time that it is kept, newest first."""
     cursor = await connection.execute(
         _SQL["list_log"],
         {
             "account_id": account_id,
-            "since": max(since or now - KEPT, now - KEPT),
+            "since": max(since or now - kept, now - kept),
             "until": until or now + timedelta(minutes=1),
             "type": type_code,
             "id": query_id,
@@ -88,20 +87,28 @@ async def one(
     account_id: UUID,
     query_id: UUID,
     now: datetime,
+    kept: timedelta,
     connection_ids: Collection[UUID] | None = None,
 ) -> dict[str, Any]:
     """One of them. Raises NotFound."""
     rows = await listed(
-        connection, account_id, now, query_id=query_id, connection_ids=connection_ids, limit=1
+        connection,
+        account_id,
+        now,
+        kept=kept,
+        query_id=query_id,
+        connection_ids=connection_ids,
+        limit=1,
     )
     if not rows:
-        raise NotFound(f"There is no query {query_id} in the log of the last 7 days.")
+        raise NotFound(f"There is no query {query_id} in the log of the last {kept.days} days.")
     return rows[0]
 
 
-async def forget(connection: Connection, now: datetime) -> None:
-    """Delete what is older than seven days."""
-    await connection.execute(_SQL["forget_log"], {"before": now - KEPT})
+async def forget(connection: Connection, before: datetime, limit: int) -> int:
+    """Delete at most `limit` queries from before a time; returns how many."""
+    cursor = await connection.execute(_SQL["forget_log"], {"before": before, "limit": limit})
+    return cursor.rowcount
 
 
 def entry_to_wire(row: Mapping[str, Any]) -> dict[str, Any]:

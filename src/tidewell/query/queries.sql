@@ -69,5 +69,6 @@ SELECT *
 
 -- name: forget_log
 -- across accounts: the same age for all.
--- Queries that are older than they have to be kept.
-DELETE FROM query_log WHERE at < %(before)s;
+-- Queries that are older than they have to be kept, up to a number of them.
+DELETE FROM query_log
+ WHERE id = ANY (ARRAY(SELECT id FROM query_log WHERE at < %(before)s LIMIT %(limit)s));

@@ -239,36 +239,6 @@ DELETE FROM procrastinate_jobs AS queued
                       AND (run.state IN ('queued', 'running')
                            OR run.changed_at > now() - make_interval(secs => %(dead_after)s)));
 
--- name: forget_queue_rows
--- across accounts: the queue has no accounts.
--- What is over in the queue; the runs themselves have their own history.
-DELETE FROM procrastinate_jobs
- WHERE task_name = %(task)s AND status IN ('succeeded', 'failed', 'cancelled', 'aborted');
-
--- name: forget_log
--- across accounts: retention is the same for all.
--- Lines of ended runs that are older than the retention.
-DELETE FROM run_log
- WHERE ctid = ANY (ARRAY(SELECT run_log.ctid
-                           FROM run_log
-                           JOIN run ON run.id = run_log.run_id
-                          WHERE run_log.at < %(before)s
-                            AND run.state IN ('success', 'failed', 'stopped')
-                          LIMIT %(limit)s));
-
--- name: forget_runs
--- across accounts: retention is the same for all.
--- Runs that ended before the retention; the newest of each job stays, because the job shows it.
-DELETE FROM run
- WHERE id = ANY (ARRAY(SELECT old.id
-                         FROM run AS old
-                        WHERE old.finished_at < %(before)s
-                          AND old.state IN ('success', 'failed', 'stopped')
-                          AND EXISTS (SELECT FROM run AS newer
-                                       WHERE newer.job_id = old.job_id
-                                         AND newer.queued_at > old.queued_at)
-                        LIMIT %(limit)s));
-
 -- name: changes_of_run
 -- Every change of a run's state, in order.
 SELECT change.at, change.from_state, change.to_state, change.attempt, change.reason

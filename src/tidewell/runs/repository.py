@@ -347,19 +347,6 @@ async def free_lanes(connection: Connection, task_name: str, dead_after: float) 
     return cursor.rowcount
 
 
-async def forget(
-    connection: Connection, task_name: str, logs: datetime, runs: datetime, limit: int
-) -> int:
-    """Forget log lines and runs from before these times, and what is over in the queue.
-
-    At most `limit` of each; returns how many there were.
-    """
-    await connection.execute(_SQL["forget_queue_rows"], {"task": task_name})
-    lines = await connection.execute(_SQL["forget_log"], {"before": logs, "limit": limit})
-    ended = await connection.execute(_SQL["forget_runs"], {"before": runs, "limit": limit})
-    return lines.rowcount + ended.rowcount
-
-
 async def changes(connection: Connection, account_id: UUID, run_id: UUID) -> list[dict[str, Any]]:
     """Every change of a run's state, in order."""
     cursor = await connection.execute(

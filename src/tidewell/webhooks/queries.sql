@@ -121,6 +121,11 @@ SELECT job.id, job.account_id, job.name, job.interval_unit, job.interval_value,
 -- It has been told.
 UPDATE job SET late_told_at = %(now)s WHERE account_id = %(account_id)s AND id = %(job_id)s;
 
--- name: prune_deliveries
+-- name: forget_deliveries
 -- across accounts: what is old is forgotten for all of them.
-DELETE FROM webhook_delivery WHERE created_at < %(before)s AND next_attempt_at IS NULL;
+-- Deliveries that are over and older than they have to be kept, up to a number of them.
+DELETE FROM webhook_delivery
+ WHERE id = ANY (ARRAY(SELECT id
+                         FROM webhook_delivery
+                        WHERE created_at < %(before)s AND next_attempt_at IS NULL
+                        LIMIT %(limit)s));

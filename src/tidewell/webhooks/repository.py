@@ -122,3 +122,9 @@ def _found(row: dict[str, Any] | None, webhook_id: UUID) -> dict[str, Any]:
 
 async def _row(connection: Connection, name: str, **values: Any) -> dict[str, Any] | None:
     return await (await connection.execute(_SQL[name], values)).fetchone()
+
+
+async def forget_deliveries(connection: Connection, before: datetime, limit: int) -> int:
+    """Delete at most `limit` deliveries that are over, from before a time; returns how many."""
+    cursor = await connection.execute(_SQL["forget_deliveries"], {"before": before, "limit": limit})
+    return cursor.rowcount

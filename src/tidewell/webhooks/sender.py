@@ -30,7 +30,6 @@ _LATE_PERIOD_SECONDS = 15.0
 _BATCH = 20
 _TIMEOUT_SECONDS = 15.0
 _LEASE = timedelta(seconds=60)
-_KEPT = timedelta(days=7)
 # The waits that Standard Webhooks proposes: some seconds at first, three days in all.
 _WAITS = tuple(
     timedelta(seconds=seconds)
@@ -79,7 +78,6 @@ async def keep_sending(
                 looked = loop.time()
                 async with database.transaction() as connection:
                     await announce_late(connection, clock(), _BATCH)
-                    await connection.execute(_SQL["prune_deliveries"], {"before": clock() - _KEPT})
             while await send_due(database, sealing, rules, clock) == _BATCH:
                 pass
         except Unavailable as error:

@@ -352,7 +352,7 @@ async def test_old_history_goes_and_the_newest_run_stays(walk: Walk) -> None:
         walk.now = NOW - timedelta(days=days)
         ids.append(await walk.queue())
         await walk.finish(await walk.claimed(), SUCCESS)
-    await forget(walk.node.database, NOW)
+    await forget(walk.node.database, Settings(), NOW)
     async with walk.node.database.transaction() as connection:
         kept = await repository.of_job(connection, walk.account_id, walk.job_id, None, 10)
     assert [row["id"] for row in kept] == [ids[-1]]
@@ -367,7 +367,7 @@ async def test_the_audit_is_kept_400_days(node: Node) -> None:
             await audit.record(
                 connection, author, Action.ACCOUNT_UPDATED, author.parent_id, name, NOW - age
             )
-    assert await forget(node.database, NOW) == 2
+    assert (await forget(node.database, Settings(), NOW))["audit_events"] == 2
     async with node.database.transaction() as connection:
         kept = await audit.listed(connection, author.parent_id, None, None, None, 10)
     assert [event["target_name"] for event in kept] == ["399"]
@@ -380,7 +380,7 @@ async def test_the_log_of_queries_is_kept_7_days(node: Node) -> None:
             at = NOW - timedelta(days=days)
             entry = query_log.Entry(uuid4(), at, 1, "SELECT 1", "token", "", 1, None, None, "curl")
             await query_log.note(connection, account_id, entry)
-    await forget(node.database, NOW)
+    await forget(node.database, Settings(), NOW)
     async with node.database.transaction() as connection:
         cursor = await connection.execute("SELECT at FROM query_log")
         assert await cursor.fetchall() == [{"at": NOW - timedelta(days=6)}]
