@@ -59,6 +59,14 @@ bench-api: install-dev ## measure the API's calls with 10,000 jobs, and with 1,0
 bench-query: install-dev ## measure TPC-H in queries beside bare PostgreSQL and bare DuckDB
 	$(BIN)/python -m benchmarks.query
 
+.PHONY: bench-memory
+bench-memory: install-dev ## measure what a node's processes take: each role, a run, a query
+	$(BIN)/python -m benchmarks.memory
+
+.PHONY: bench-scale
+bench-scale: install-dev ## measure what 1,000 to 1,000,000 jobs in the state database cost
+	$(BIN)/python -m benchmarks.scale --jobs 1000,10000,100000,1000000
+
 .PHONY: bench-sources
 bench-sources: install-dev ## measure each driver beside the plain way to read the same rows
 	$(BIN)/python -m benchmarks.sources
@@ -86,6 +94,7 @@ chaos: install-dev ## kill, stop, cut off and fill up everything, hundreds of ti
 
 lock: $(DONE)/uv ## resolve the dependencies anew into requirements*.lock
 	$(UV) pip compile $(LOCK) pyproject.toml -o requirements.lock
+	$(UV) pip compile $(LOCK) pyproject.toml --all-extras -o requirements-extras.lock
 	$(UV) pip compile $(LOCK) pyproject.toml --all-extras --group dev -o requirements-dev.lock
 	$(UV) pip compile $(LOCK) --group build -o requirements-build.lock
 	$(UV) pip compile $(LOCK) --group demo --no-deps -o requirements-demo.lock

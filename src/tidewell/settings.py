@@ -22,6 +22,14 @@ class Settings(BaseSettings):
         default=SecretStr(""),
         description="PostgreSQL of the state, postgresql://user:password@host/db; empty: embedded.",
     )
+    database_direct_url: SecretStr = Field(
+        default=SecretStr(""),
+        description=(
+            "The same database past a pooler, where TIDEWELL_DATABASE_URL is a PgBouncer in "
+            "transaction mode: for what needs a session (notices of the queue, upgrades, "
+            "commands); empty: there is no pooler."
+        ),
+    )
     base_url: str = Field(
         default="",
         description="Public address of this service, for links; empty: http://<host>:<port>.",
@@ -85,6 +93,24 @@ class Settings(BaseSettings):
         ge=0,
         le=1_000_000,
         description="Most calls of one account in a minute, at each process; 0: no bound.",
+    )
+    keep_log_days: int = Field(
+        default=7, ge=1, le=3650, description="Days that the lines of runs' logs are kept."
+    )
+    keep_query_days: int = Field(
+        default=7, ge=1, le=3650, description="Days that the log of queries is kept."
+    )
+    keep_run_days: int = Field(
+        default=90,
+        ge=1,
+        le=3650,
+        description="Days that runs are kept; a job's newest stays for as long as the job.",
+    )
+    keep_delivery_days: int = Field(
+        default=7, ge=1, le=3650, description="Days that deliveries of webhooks are kept."
+    )
+    keep_audit_days: int = Field(
+        default=400, ge=1, le=36_500, description="Days that the audit is kept."
     )
     log: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Least severe level that the process logs."

@@ -6,11 +6,13 @@ Among the lanes a run's turn decides: it takes the turn of the second it came in
 its account's last, so that an account that queues a thousand at once waits for itself only.
 """
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
 from datetime import datetime
 from uuid import UUID
 
 import procrastinate
+import psycopg
 from procrastinate import JobContext
 from procrastinate.connector import BaseConnector
 from procrastinate.jobs import Job, Status
@@ -37,7 +39,7 @@ class Queue:
     def __init__(self, database: Database, lanes: int) -> None:
         self._database = database
         self._lanes = lanes
-        self.app = procrastinate.App(connector=PsycopgConnector())
+        self.app = procrastinate.App(connector=_Connector(database))
         self._jobs = _Jobs(database, self.app.connector)
         self.app.job_manager = self._jobs
 
@@ -111,6 +113,21 @@ class _Jobs(JobManager):
         else:
             async with self._database.statement() as connection:
                 await repository.remove_from_queue(connection, job.id)
+
+
+class _Connector(PsycopgConnector):
+    """Work goes over the state database's pool; notices need a session, which no pooler has."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__()
+        self._database = database
+
+    @asynccontextmanager
+    async def _get_standalone_connection(self) -> AsyncIterator[psycopg.AsyncConnection]:
+        options = self._database.session_options
+        connected = psycopg.AsyncConnection.connect(self._database.url, **options, autocommit=True)
+        async with await connected as connection:
+            yield connection
 
 
 class UntilDone(procrastinate.BaseRetryStrategy):

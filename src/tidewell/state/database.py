@@ -4,19 +4,21 @@ import select
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Self
+from typing import Any, Self
 
 import psycopg
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from tidewell.errors import Unavailable
+from tidewell.state.statements import statements
 
 Connection = psycopg.AsyncConnection[DictRow]
 """A connection to the state database; rows come as dicts by column name."""
 
 
 _TRUSTED_SECONDS = 2.0
+_SQL = statements("tidewell.state", "session.sql")
 
 
 class _Pooled(psycopg.AsyncConnection[DictRow]):
@@ -33,18 +35,26 @@ class Database:
     what a server says when it ends a session has then arrived already.
     """
 
-    def __init__(self, url: str, *, max_size: int = 10, timeout: float = 5.0) -> None:
+    def __init__(
+        self, url: str, *, pooler_url: str = "", max_size: int = 10, timeout: float = 5.0
+    ) -> None:
         self.url = url
+        """The database itself, for what needs a session of its own."""
+        given: dict[str, Any] = {
+            "row_factory": dict_row,
+            "application_name": "tidewell",
+            "connect_timeout": 5,
+            "keepalives_idle": 30,
+        }
+        self.session_options = given | {"options": "-c timezone=UTC"}
+        """How such a session is opened."""
+        # A pooler in transaction mode gives each transaction another session: what one has prepared
+        # the next does not know, and it takes no options at the start of a connection.
         self.pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
-            url,
+            pooler_url or url,
             connection_class=_Pooled,
-            kwargs={
-                "row_factory": dict_row,
-                "application_name": "tidewell",
-                "options": "-c timezone=UTC",
-                "connect_timeout": 5,
-                "keepalives_idle": 30,
-            },
+            kwargs=given | {"prepare_threshold": None} if pooler_url else self.session_options,
+            configure=_use_utc if pooler_url else None,
             min_size=1,
             max_size=max_size,
             timeout=timeout,
@@ -84,6 +94,12 @@ class Database:
         async with self.transaction() as connection:
             await connection.set_autocommit(True)  # a client's matter: nothing is sent
             yield connection
+
+
+async def _use_utc(connection: Connection) -> None:
+    """PgBouncer knows the time zone of each of its clients, and hands it on to the sessions."""
+    await connection.execute(_SQL["use_utc"])
+    await connection.commit()
 
 
 async def _note_return(connection: Connection) -> None:
