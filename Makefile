@@ -107,7 +107,7 @@ clean: ## remove what was installed and built; data in .tidewell stays
 # What is installed, each step once for each state of its lock.
 install: $(DONE)/project $(DONE)/demo
 install-dev: $(DONE)/project $(DONE)/demo $(DONE)/dev $(DONE)/odata $(DONE)/mailchimp $(DONE)/connectors $(DONE)/axe $(DONE)/mermaid \
-	$(DONE)/system
+	$(DONE)/postgresql $(DONE)/system
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -154,6 +154,13 @@ $(DONE)/mailchimp: tests/mailchimp/package-lock.json $(DONE)/dev
 # axe-core judges the accessibility of the pages, inside the browser.
 $(DONE)/axe: tests/e2e/package-lock.json $(DONE)/dev
 	cd tests/e2e && PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --silent --no-audit --no-fund
+	@touch $@
+
+# Older PostgreSQL servers, for what a cache may be on. Their packages hold no symbolic links.
+$(DONE)/postgresql: tests/postgresql/package-lock.json $(DONE)/dev
+	cd tests/postgresql && PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --silent --no-audit --no-fund --ignore-scripts
+	cd tests/postgresql && PATH="$(CURDIR)/$(BIN):$$PATH" sh -c 'for one in node_modules/postgresql-*; do \
+		(cd "$$one" && node scripts/hydrate-symlinks.js >/dev/null); done'
 	@touch $@
 
 # Mermaid draws the documents' diagrams in the reader's browser.

@@ -11,7 +11,6 @@ need_library() { # library, package
 }
 need chromium chromium
 need mariadbd mariadb-server
-need pg_createcluster postgresql
 need systemd-analyze systemd
 need pgbouncer pgbouncer
 need_library libltdl.so.7 libltdl7 # of Microsoft's driver for SQL Server

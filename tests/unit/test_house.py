@@ -124,3 +124,11 @@ def test_documents_that_the_code_names_exist() -> None:
         name for name in set(re.findall(r"docs/[\w/-]+\.md", text)) if not (ROOT / name).exists()
     ]
     assert missing == []
+
+
+def test_statements_for_a_customers_database_are_ascii() -> None:
+    """Its encoding may be another than UTF-8: not even a comment may hold what that lacks."""
+    queries = [path for path in QUERIES if path.parent.name == "cache"]
+    assert queries
+    for path in queries:
+        assert path.read_text(encoding="utf-8").isascii(), path.name

@@ -39,8 +39,8 @@ WITH written AS (
 SELECT count(*) FILTER (WHERE inserted), count(*) FILTER (WHERE NOT inserted) FROM written;
 
 -- name: merge
--- The same in one pass over the table, from PostgreSQL 17 on: INSERT … ON CONFLICT looks each row up
--- a second time.
+-- The same in one pass over the table, from PostgreSQL 17 on: INSERT with ON CONFLICT looks each row
+-- up a second time.
 WITH written AS (
     MERGE INTO {table} AS cached
     USING {staging} AS staged ON {same_key}

@@ -1,25 +1,32 @@
-"""The oldest PostgreSQL that this system's packages bring, for tests of the cache on it."""
+"""The older versions of PostgreSQL that a cache may be on, as packages of npm bring them."""
 
+import json
 import os
+import platform
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import psycopg
-
 from tests.running_product import free_port
 from tidewell.state.serveruser import server_user
 
-_INSTALLED = Path("/usr/lib/postgresql")
+_PACKAGES = Path(__file__).parents[2] / "postgresql"
+_MACHINE = {"x86_64": "linux-x64", "aarch64": "linux-arm64"}[platform.machine()]
+VERSIONS = sorted(
+    int(name.split("-")[1])
+    for name in json.loads((_PACKAGES / "package.json").read_text())["optionalDependencies"]
+    if name.endswith(_MACHINE)
+)
+"""Major versions; some have no package for some processors."""
 
 
 @contextmanager
-def oldest_server(folder: Path) -> Iterator[str]:
-    """Start it on 127.0.0.1, trusting; gives its superuser's address."""
-    found = sorted(_INSTALLED.glob("*/bin"), key=lambda path: float(path.parent.name))
-    assert found, "tests/system_packages.sh installs a PostgreSQL server"
-    programs = found[0]
+def older_server(version: int, folder: Path) -> Iterator[str]:
+    """Start one on 127.0.0.1, trusting; gives its superuser's address."""
+    package = _PACKAGES / "node_modules" / f"postgresql-{version}-{_MACHINE}"
+    programs = package / "native" / "bin"
+    assert programs.is_dir(), f"{package} is missing: make install-dev"
     data = folder / "data"
     data.mkdir(mode=0o700)
     user = server_user(folder, programs)
@@ -48,9 +55,3 @@ def run(command: list[str]) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-
-
-def version(url: str) -> int:
-    """Its major version."""
-    with psycopg.connect(url) as connection:
-        return connection.info.server_version // 10_000

@@ -1,6 +1,6 @@
-"""The writer on the oldest PostgreSQL at hand, as a user who may only make schemas.
+"""The writer on each older PostgreSQL, as a user who may only make schemas.
 
-Everything that a load can do is done once there: the statements have to be those of an old server.
+Everything that a load can do is done once there: the statements have to be those of such a server.
 """
 
 from collections.abc import Iterator
@@ -14,16 +14,17 @@ from psycopg import sql
 
 from tests.conftest import CacheDatabase
 from tests.integration.cache.conftest import CachedTable
-from tests.integration.cache.oldest_server import oldest_server, version
+from tests.integration.cache.older_servers import VERSIONS, older_server
 from tests.integration.cache.test_loading import EVERY_TYPE
 from tidewell.cache import drop_cached_table
 from tidewell.cache import test_address as try_address
 
 
-@pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with oldest_server(tmp_path_factory.mktemp("oldest")) as running:
-        assert version(running) >= 13
+@pytest.fixture(scope="module", params=VERSIONS)
+def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with older_server(request.param, tmp_path_factory.mktemp("older")) as running:
+        with psycopg.connect(running) as connection:
+            assert connection.info.server_version // 10_000 == request.param
         yield running
 
 
