@@ -218,6 +218,18 @@ def test_update_replaces_settings_and_moves_the_schedule(
     assert off["jobs"][0]["nextRunTime"] == SENTINEL
 
 
+@pytest.mark.usefixtures("cache")
+def test_a_job_as_it_was_read_can_be_sent_back(client: httpx.Client, job_body: JobBody) -> None:
+    """What a client does not set is left alone, also where it has been changed."""
+    made = wait_for_end(client, create(client, job_body(colour="red"))["id"])
+    sent = made | {"intervalValue": 2, "created": SENTINEL, "id": "x", "lastRun": {}}
+    changed = ok(client.put(f"/api/job/{made['id']}/update", json=sent))["jobs"][0]
+    later = {name: changed[name] for name in ("lastModified", "nextRunTime", "lastRun")}
+    assert changed == made | {"intervalValue": 2} | later
+    assert moment(changed["nextRunTime"]) - moment(made["created"]) == timedelta(hours=2)
+    assert run_now(client, made["id"])["status"] == "JOB_SUCCESS"
+
+
 def test_delete_drops_the_table_and_forgets_the_job(
     client: httpx.Client, cache: CacheDatabase, job_body: JobBody
 ) -> None:

@@ -10,6 +10,7 @@ from pydantic import (
     ConfigDict,
     Field,
     WithJsonSchema,
+    model_validator,
 )
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
@@ -25,6 +26,8 @@ from tidewell.sources.rowfilter import parse as parse_filter
 CACHING = "Caching"
 SCHEDULED_QUERY = "ScheduledQuery"
 _JOB_TYPES = {kind.lower(): kind for kind in (CACHING, SCHEDULED_QUERY)}
+_ANSWERED = {"id", "created", "lastModified", "nextRunTime", "lastRun"}
+"""Fields of a job that no client sets."""
 _DEEPEST = 32
 _MOMENT_SCHEMA: dict[str, Any] = {
     "anyOf": [{"type": "null"}, {"const": ""}, {"type": "string", "format": "date-time"}]
@@ -70,7 +73,8 @@ def _not_too_deep(value: dict[str, Any]) -> dict[str, Any]:
 
 
 class JobBody(NullIsAbsent):
-    """The body of create and update."""
+    """The body of create and update. `id`, `created`, `lastModified`, `nextRunTime` and `lastRun`
+    may stand in it as in an answer; they set nothing."""
 
     model_config = ConfigDict(
         alias_generator=to_camel,
@@ -123,6 +127,14 @@ class JobBody(NullIsAbsent):
         AfterValidator(_not_too_deep),
     ]
     """What the job does; unknown ones are kept and given back."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_it_was_read(cls, given: object) -> object:
+        """Leave out what an answer has besides: programs read a job, change it and send it back."""
+        if not isinstance(given, dict):
+            return given
+        return {name: value for name, value in given.items() if name not in _ANSWERED}
 
     @property
     def interval(self) -> Interval:
