@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -122,28 +122,20 @@ class Difference:
         self._changed = self._read != self._cached
         return bool(self._changed.any())
 
-    def pairing(self, spool: Spool) -> Pairing:
+    @contextmanager
+    def pairing(self, spool: Spool, progress: Callable[[], None]) -> Iterator[Pairing]:
         """All rows of the buckets that are not the same, to be paired."""
         read = int(self._rows_read[self._changed].sum())
         cached = self._rows_cached - (spool.rows - read)
-        pairing = Pairing(spool.rows, keyed=bool(self._key_positions), most=max(read, cached))
-        at = 0
-        for keys, rows in spool.hashes():
-            chosen = np.flatnonzero(self._changed[self._buckets(keys)])
-            records = np.empty(len(chosen), READ)
-            records["key"], records["row"] = keys[chosen], rows[chosen]
-            records["at"] = at + chosen
-            pairing.read.add(records)
-            at += len(keys)
-        parts = {"within": self.of_changed(), "key": self._hash(self._key)}
-        for places, keys_there, rows_there in self._of_pages("places", **parts):
-            records = np.empty(len(keys_there) // 8, CACHED)
-            there = np.frombuffer(places, _PLACE)
-            records["block"], records["offset"] = there["block"], there["offset"]
-            records["key"] = np.frombuffer(keys_there, ">u8")
-            records["row"] = np.frombuffer(rows_there, ">u8")
-            pairing.cached.add(records)
-        return pairing
+        keyed = bool(self._key_positions)
+        with Pairing(spool.rows, keyed=keyed, most=max(read, cached)) as pairing:
+            for records in self._read_records(spool):
+                pairing.read.add(records)
+                progress()
+            for records in self._cached_records():
+                pairing.cached.add(records)
+                progress()
+            yield pairing
 
     def pair(self, pairing: Pairing) -> Found | None:
         """What has to be written; None: keys are missing or came more than once."""
@@ -188,6 +180,26 @@ class Difference:
             if deleted != len(block) or int(hashes) != sum_signed(block["row"]):
                 raise _changed_meanwhile()
         return places.count
+
+    def _read_records(self, spool: Spool) -> Iterator[Array]:
+        at = 0
+        for keys, rows in spool.hashes():
+            chosen = np.flatnonzero(self._changed[self._buckets(keys)])
+            records = np.empty(len(chosen), READ)
+            records["key"], records["row"] = keys[chosen], rows[chosen]
+            records["at"] = at + chosen
+            yield records
+            at += len(keys)
+
+    def _cached_records(self) -> Iterator[Array]:
+        parts = {"within": self.of_changed(), "key": self._hash(self._key)}
+        for places, keys, rows in self._of_pages("places", **parts):
+            records = np.empty(len(keys) // 8, CACHED)
+            there = np.frombuffer(places, _PLACE)
+            records["block"], records["offset"] = there["block"], there["offset"]
+            records["key"] = np.frombuffer(keys, ">u8")
+            records["row"] = np.frombuffer(rows, ">u8")
+            yield records
 
     def _take(self, batch: pa.RecordBatch, spool: Spool) -> None:
         hashes = self.digest.see(batch)

@@ -168,16 +168,18 @@ class Load:
         self._digest = difference.digest
         sent = self._fitting.counts
         with Spool(self._fitting.schema) as spool:
-            difference.read(
-                self._fitting.fitted(batches), spool, lambda: self._progress(sent.rows, 0)
-            )
+
+            def progress() -> None:
+                self._progress(sent.rows, 0)
+
+            difference.read(self._fitting.fitted(batches), spool, progress)
             if shape.look(self._connection, self._place) != standing:
                 raise CacheConflict(CHANGED_MEANWHILE)
             if not difference.is_changed():
                 self._confirmed = spool.rows
                 return Counts()
             self._last_load()  # from here on under the fence
-            with difference.pairing(spool) as pairing:
+            with difference.pairing(spool, progress) as pairing:
                 found = difference.pair(pairing)
                 if found is None:
                     return self._by_changed_buckets(difference, spool)

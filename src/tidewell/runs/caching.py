@@ -125,7 +125,7 @@ class CachingRun:
             batches(),
             keys=table.keys if detects else None,
             watermark=lambda: watermark.text if watermark else None,
-            progress=lambda rows, size: self._emit(Progress(rows, size)),
+            progress=self._progress,
         )
         for note in receipt.notes:
             self._log(1, note)
@@ -176,6 +176,11 @@ class CachingRun:
             f"{watermark.column}, up to {bound}; the next run goes on from there.",
         )
         return (*where, Comparison(watermark.column, "<=", bound))
+
+    def _progress(self, rows: int, size: int) -> None:
+        # Between two statements of a load there is nothing to cancel in the server.
+        self._check()
+        self._emit(Progress(rows, size))
 
     def _check(self) -> None:
         if self._cancelled:

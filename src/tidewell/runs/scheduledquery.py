@@ -92,13 +92,18 @@ class ScheduledQueryRun:
                 self._plan(answer),
                 self._batches(answer),
                 watermark=lambda: None,
-                progress=lambda rows, size: self._emit(Progress(rows, size)),
+                progress=self._progress,
             )
         finally:
             target.close()
         for note in receipt.notes:
             self._log(1, note)
         return receipt
+
+    def _progress(self, rows: int, size: int) -> None:
+        # Between two statements of a load there is nothing to cancel in the server.
+        self._check()
+        self._emit(Progress(rows, size))
 
     def _plan(self, answer: Answer) -> LoadPlan:
         columns = tuple(
