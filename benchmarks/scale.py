@@ -41,8 +41,8 @@ SQL = statements("benchmarks", "scale.sql")
 JOBS_OF_ONE = 100
 _DUE = 100
 _ROUNDS = 20
-_IDLE_SECONDS = 45.0
-_SETTLE_SECONDS = 20.0
+_IDLE_SECONDS = 30.0
+_SETTLE_SECONDS = 12.0
 _MEGABYTE = 2**20
 
 Figures = dict[str, float]
