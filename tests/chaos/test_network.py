@@ -71,7 +71,7 @@ def test_whatever_the_network_does_the_tables_stay_whole_and_become_right(
         database = stage.source if side == "source" else stage.cache
         link = links.enter_context(relay(database.host, database.port))
         kind = KINDS[(number + seed) % len(KINDS)]
-        params = {"timeoutSeconds": "20"} if name == "half-open" else {}
+        params = {"timeoutSeconds": "10"} if name == "half-open" else {}
         address = {side: through(database, link)}
         (job,) = campaign.add(plan, (kind,), size=ROWS, **address, **params)
         trials.append(Trial(name, link, job))

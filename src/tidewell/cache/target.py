@@ -134,18 +134,21 @@ class CacheTarget:
         keys: Callable[[], Batches] | None = None,
         watermark: Callable[[], str | None],
         progress: Callable[[int, int], None],
+        committing: Callable[[], None] = lambda: None,
     ) -> Receipt:
         """Load the batches in one transaction: rows, watermark and counts, or nothing.
 
         `keys`, for an increment, gives the merge keys that the source still has: rows of other
         keys are deleted. `watermark` is asked once, when all batches have been read; `progress` is
-        told rows and bytes. Raises a CacheError, FencedOut or Stopped; the table is then as it was.
+        told rows and bytes, and `committing` that the COMMIT is next. Raises a CacheError,
+        FencedOut or Stopped; the table is then as it was.
         """
         load = Load(self._connection, self._fence, self._place, self._trace, plan, progress)
         with self._errors():
             receipt = load.run(batches, keys)
             receipt = replace(receipt, watermark=watermark())
             self._note_commit(plan, receipt, load)
+            committing()
             self._commit()
         return receipt
 

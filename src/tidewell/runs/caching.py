@@ -14,7 +14,7 @@ from tidewell.egress import EgressRules
 from tidewell.errors import CacheConflict, SourceBroken, SourceNotFound, Stopped
 from tidewell.failpoint import reached
 from tidewell.runs.log import RunLog
-from tidewell.runs.messages import Backend, CachingTask, Message, Progress
+from tidewell.runs.messages import Backend, CachingTask, Committing, Message, Progress
 from tidewell.runs.reading import SourceTable
 from tidewell.runs.watermark import Watermark
 from tidewell.sources import registry
@@ -126,6 +126,7 @@ class CachingRun:
             keys=table.keys if detects else None,
             watermark=lambda: watermark.text if watermark else None,
             progress=self._progress,
+            committing=lambda: self._emit(Committing()),
         )
         for note in receipt.notes:
             self._log(1, note)

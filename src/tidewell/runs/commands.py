@@ -40,13 +40,15 @@ async def queue_again(
     now: datetime,
     *,
     attempt: int | None = None,
+    unsettled: bool = False,
 ) -> bool:
     """Bring a run back into the queue by a transition; False when it is elsewhere by now.
 
-    `attempt` is the one that gives it back; None where it has no owner.
+    `attempt` is the one that gives it back; None where it has no owner. `unsettled`: it may have
+    committed.
     """
     if not await repository.requeue(
-        connection, transition, account_id, run_id, attempt, reason, now
+        connection, transition, account_id, run_id, attempt, reason, now, unsettled=unsettled
     ):
         return False
     await _carry(connection, queue, account_id, job_id, run_id)
@@ -58,17 +60,16 @@ async def stop_run(
 ) -> UUID | None:
     """End the job's active run; returns its id, None when there is none.
 
-    One that no worker has had has ended when the transaction commits; a running one is told by the
-    queue's notice, which goes out with the commit. One that waits for another attempt is settled
-    (`Settling.end_waiting`), by the caller or else by the sweeper: an earlier one may have
-    committed.
+    One that waits has ended when the transaction commits; a running one is told by the queue's
+    notice, which goes out with the commit. One that waits for another attempt while an earlier one
+    may have committed is settled (`Settling.end_waiting`), by the caller or else by the sweeper.
     """
     run = await repository.active(connection, account_id, job_id)
     if run is None:
         return None
     run_id = UUID(str(run["id"]))
     await repository.request_stop(connection, account_id, run_id, now)
-    if run["state"] != State.RUNNING and not run["attempts"]:
+    if run["state"] != State.RUNNING and not run["unsettled"]:
         reason = "Somebody asked for its end while it waited."
         await repository.stop_waiting(connection, account_id, run_id, reason, now)
     if run["queue_id"] is not None:

@@ -255,6 +255,7 @@ class Execution:
                 "Its worker ends before the run does.",
                 now,
                 attempt=claim.attempt,
+                unsettled=reports.committing,
             )
 
         await self._write(reports, write)
@@ -296,14 +297,7 @@ class Execution:
         if isinstance(ended, Done):
             return success_of(ended)
         ordered = outcome.state == "stopped"
-        clear = (
-            not ordered
-            and ended is not None
-            and ended.disposition == Disposition.FAIL
-            and ended.code != RunTimedOut.code
-        )
-        asked = claim.attempts > 1 or (reports.backend is not None and not clear)
-        if not asked or isinstance(task, TidewellError):
+        if isinstance(task, TidewellError) or not _in_doubt(claim, reports, ended):
             return outcome
         for _ in range(1 if ordered else _SETTLE_TRIES):
             try:
@@ -329,7 +323,9 @@ class Execution:
 
         async def write(connection: Connection) -> None:
             now = self._clock()
-            if not await repository.retry(connection, claim, now + wait, text, now):
+            if not await repository.retry(
+                connection, claim, now + wait, text, now, unsettled=reports.committing
+            ):
                 # Somebody asked for its end in between, or a newer attempt has it.
                 await repository.finish(connection, claim, _STOPPED, now)
 
@@ -365,6 +361,16 @@ class Execution:
         reached("before state write")
         await _patiently(write_in_transaction)
         reached("after state write")
+
+
+def _in_doubt(claim: Claim, reports: Reports, ended: Failed | None) -> bool:
+    """Whether only the cache can tell that an attempt, or one before it, has not committed."""
+    if claim.unsettled:
+        return True
+    if ended is None or ended.code == RunTimedOut.code:
+        # Its process may have been ended by force; a session of it that is left is ended, too.
+        return reports.backend is not None
+    return reports.committing and ended.disposition != Disposition.FAIL
 
 
 def _end(attempt: "asyncio.Task[Done | Failed]") -> None:

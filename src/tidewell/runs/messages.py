@@ -157,6 +157,13 @@ class Backend:
 
 
 @dataclass(frozen=True)
+class Committing:
+    """The run sends its COMMIT now: without an answer, the cache has to be asked."""
+
+    kind: ClassVar[Literal["committing"]] = "committing"
+
+
+@dataclass(frozen=True)
 class Done:
     """The run has been committed; the receipt is that of the cache writer."""
 
@@ -188,9 +195,9 @@ class Failed:
     retry_after: float | None = None
 
 
-Message = LogLine | Progress | Backend | Done | Failed
+Message = LogLine | Progress | Backend | Committing | Done | Failed
 _KINDS: dict[str, type[Message]] = {
-    kind.kind: kind for kind in (LogLine, Progress, Backend, Done, Failed)
+    kind.kind: kind for kind in (LogLine, Progress, Backend, Committing, Done, Failed)
 }
 
 

@@ -16,7 +16,7 @@ RETURNING id;
 
 -- name: active_run
 -- The job's active run, if there is one, held against changes.
-SELECT id, state, attempt, attempts, queue_id, turn, stop_requested_at
+SELECT id, state, attempt, unsettled, queue_id, turn, stop_requested_at
   FROM run
  WHERE account_id = %(account_id)s AND job_id = %(job_id)s
    AND state IN ('queued', 'running', 'retrying')
@@ -52,7 +52,7 @@ UPDATE run
  WHERE account_id = %(account_id)s AND id = %(id)s;
 
 -- name: stop_waiting
--- End a run that no worker has had.
+-- End a run that waits, and of which no attempt can have committed.
 UPDATE run
    SET state = 'stopped', finished_at = %(now)s, changed_at = %(now)s, reason = %(reason)s,
        retry_at = NULL
@@ -75,7 +75,7 @@ UPDATE run
        beat_at = clock_timestamp(), rows_read = 0, bytes_copied = 0
  WHERE id = %(id)s AND queue_id = %(queue_id)s AND state = ANY(%(from_states)s)
    AND stop_requested_at IS NULL
-RETURNING account_id, job_id, queue_id, attempt, attempts, failures, started_at
+RETURNING account_id, job_id, queue_id, attempt, attempts, failures, started_at, unsettled
 )
 SELECT claimed.*, job.job_type, job.name AS job_name,
        job.log_verbosity, job.params, job.source_schema, job.source_table, job.cache_schema,
@@ -145,7 +145,7 @@ SELECT started_at,
 -- An attempt failed for a passing reason: there is another one at its time, unless a stop came.
 UPDATE run
    SET state = 'retrying', retry_at = %(retry_at)s, failures = failures + 1, changed_at = %(now)s,
-       reason = %(reason)s
+       reason = %(reason)s, unsettled = unsettled OR %(unsettled)s
  WHERE account_id = %(account_id)s AND id = %(id)s AND attempt = %(attempt)s
    AND state = 'running' AND stop_requested_at IS NULL
 RETURNING id;
@@ -164,7 +164,7 @@ SELECT id, account_id, job_id
 -- Into the queue again: a retry whose time has come, a run handed back, or one whose worker died.
 UPDATE run
    SET state = 'queued', changed_at = %(now)s, reason = %(reason)s, retry_at = NULL,
-       recoveries = recoveries + %(recoveries)s
+       recoveries = recoveries + %(recoveries)s, unsettled = unsettled OR %(unsettled)s
  WHERE account_id = %(account_id)s AND id = %(id)s AND state = ANY(%(from_states)s)
    AND attempt IS NOT DISTINCT FROM coalesce(%(attempt)s::bigint, attempt)
 RETURNING id;
@@ -204,7 +204,7 @@ UPDATE run
            (extract(epoch FROM clock_timestamp() - timestamptz '2025-01-01T00:00Z') * 1000)::bigint)),
        beat_at = clock_timestamp()
  WHERE account_id = %(account_id)s AND id = %(id)s AND state = 'running'
-RETURNING account_id, job_id, queue_id, attempt, attempts, failures, started_at;
+RETURNING account_id, job_id, queue_id, attempt, attempts, failures, started_at, unsettled;
 
 -- name: take_waiting
 -- The same for a run that waits for its next attempt and shall not have one.
@@ -214,8 +214,8 @@ UPDATE run
            (extract(epoch FROM clock_timestamp() - timestamptz '2025-01-01T00:00Z') * 1000)::bigint)),
        beat_at = clock_timestamp()
  WHERE account_id = %(account_id)s AND id = %(id)s AND state IN ('queued', 'retrying')
-   AND attempts > 0 AND stop_requested_at IS NOT NULL
-RETURNING account_id, job_id, queue_id, attempt, attempts, failures, started_at;
+   AND unsettled AND stop_requested_at IS NOT NULL
+RETURNING account_id, job_id, queue_id, attempt, attempts, failures, started_at, unsettled;
 
 -- name: end_lost
 -- A lost run that is not tried again.

@@ -10,7 +10,7 @@ from tidewell import clock
 from tidewell.errors import Unavailable
 from tidewell.jobs.params import DEFAULT_RETRIES
 from tidewell.runs import repository
-from tidewell.runs.messages import Backend, LogLine, Message, Progress
+from tidewell.runs.messages import Backend, Committing, LogLine, Message, Progress
 from tidewell.runs.repository import Claim
 from tidewell.state.database import Connection, Database
 
@@ -31,6 +31,8 @@ class Reports:
         """How often its run is tried again, once that is known."""
         self.backend: int | None = None
         """The server's process for this attempt on the cache, once it has one."""
+        self.committing = False
+        """Whether this attempt has come to its COMMIT."""
 
     def take(self, message: Message) -> None:
         """Remember a message until the next flush."""
@@ -40,6 +42,8 @@ class Reports:
             self._progress = message
         elif isinstance(message, Backend):
             self.backend = message.pid
+        elif isinstance(message, Committing):
+            self.committing = True
 
     def note(self, message: str) -> None:
         """A line of the worker's own; every verbosity shows it."""

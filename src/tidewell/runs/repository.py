@@ -38,7 +38,7 @@ class Claim:
     """A run that this worker executes, in one attempt.
 
     `queue_id` is the queue's job that carries it; `attempts` counts all of them, `failures` those
-    that failed for a passing reason.
+    that failed for a passing reason. `unsettled`: one of those before may have committed.
     """
 
     run_id: UUID
@@ -49,6 +49,7 @@ class Claim:
     attempts: int
     failures: int
     started_at: datetime
+    unsettled: bool
 
 
 _CLAIMED = tuple(field.name for field in fields(Claim) if field.name != "run_id")
@@ -160,7 +161,7 @@ async def request_stop(
 async def stop_waiting(
     connection: Connection, account_id: UUID, run_id: UUID, reason: str, now: datetime
 ) -> None:
-    """End a run that no worker has had."""
+    """End a run that waits, and of which no attempt can have committed."""
     await connection.execute(
         _SQL["stop_waiting"],
         {"account_id": account_id, "id": run_id, "reason": reason, "now": now},
@@ -256,11 +257,21 @@ async def finish(connection: Connection, claim: Claim, outcome: Outcome, now: da
 
 
 async def retry(
-    connection: Connection, claim: Claim, retry_at: datetime, reason: str, now: datetime
+    connection: Connection,
+    claim: Claim,
+    retry_at: datetime,
+    reason: str,
+    now: datetime,
+    *,
+    unsettled: bool = False,
 ) -> bool:
-    """Plan the next attempt; False when somebody has asked for the run's end, or has taken it."""
+    """Plan the next attempt; False when somebody has asked for the run's end, or has taken it.
+
+    `unsettled`: this attempt may have committed.
+    """
     cursor = await connection.execute(
-        _SQL["retry_run"], _of(claim) | {"retry_at": retry_at, "reason": reason, "now": now}
+        _SQL["retry_run"],
+        _of(claim) | {"retry_at": retry_at, "reason": reason, "now": now, "unsettled": unsettled},
     )
     return await cursor.fetchone() is not None
 
@@ -279,10 +290,13 @@ async def requeue(
     attempt: int | None,
     reason: str,
     now: datetime,
+    *,
+    unsettled: bool,
 ) -> bool:
     """Into the queue again by a transition; False when the run is elsewhere by now.
 
-    `attempt` is the one that gives it back; None where it has no owner.
+    `attempt` is the one that gives it back; None where it has no owner. `unsettled`: it may have
+    committed.
     """
     cursor = await connection.execute(
         _SQL["requeue_run"],
@@ -292,6 +306,7 @@ async def requeue(
             "attempt": attempt,
             "from_states": transition.from_states,
             "recoveries": int(transition is life.RECOVER),
+            "unsettled": unsettled,
             "reason": reason,
             "now": now,
         },

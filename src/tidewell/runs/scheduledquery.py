@@ -19,7 +19,7 @@ from tidewell.query.reading import Statement, parsed_statement
 from tidewell.query.result import as_batch
 from tidewell.query.writing import Change, Insertion, bind_write, is_writing
 from tidewell.runs.log import RunLog
-from tidewell.runs.messages import Backend, Message, Progress, ScheduledQueryTask
+from tidewell.runs.messages import Backend, Committing, Message, Progress, ScheduledQueryTask
 from tidewell.sources.protocol import Once, WritableSource
 
 _MODES: dict[str, Mode] = {"replace": "full", "append": "append", "merge": "incremental"}
@@ -93,6 +93,7 @@ class ScheduledQueryRun:
                 self._batches(answer),
                 watermark=lambda: None,
                 progress=self._progress,
+                committing=lambda: self._emit(Committing()),
             )
         finally:
             target.close()

@@ -71,7 +71,7 @@ async def sweep(database: Database, queue: Queue, now: datetime) -> Swept:
                     else repository.take_waiting
                 )
                 claim = await take(connection, run["account_id"], run["id"])
-                if claim is None:  # no worker has had it
+                if claim is None:  # no attempt of it can have committed
                     await repository.end_lost(
                         connection, run["account_id"], run["id"], outcome, now
                     )
@@ -90,6 +90,7 @@ async def sweep(database: Database, queue: Queue, now: datetime) -> Swept:
                     else "The queue had lost it.",
                     now,
                     attempt=run["attempt"],
+                    unsettled=run["state"] == life.State.RUNNING,
                 )
         await repository.free_lanes(connection, EXECUTE, DEAD_AFTER_SECONDS)
     stalled = await queue.app.job_manager.get_stalled_jobs(

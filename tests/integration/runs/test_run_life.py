@@ -34,6 +34,7 @@ FETCHED_LONG_AGO = """
 UPDATE procrastinate_events SET at = at - interval '1 minute'
  WHERE job_id = (SELECT queue_id FROM run WHERE id = %s)
 """
+UNSETTLED = "UPDATE run SET unsettled = true WHERE id = %s"
 IN_THE_QUEUE = "SELECT FROM procrastinate_jobs WHERE id = %s"
 RELOAD = "UPDATE job SET reload = true, modified_at = %s WHERE id = %s"
 CONNECTION_AT = "UPDATE connection SET modified_at = %s WHERE account_id = %s"
@@ -221,13 +222,15 @@ async def test_a_retry_waits_for_its_time(walk: Walk) -> None:
     ]
 
 
-@pytest.mark.parametrize("waits", ["queued", "fetched", "retrying"])
+@pytest.mark.parametrize("waits", ["queued", "fetched", "retrying", "unsettled"])
 async def test_a_stop_ends_a_run_that_waits_at_once(walk: Walk, waits: str) -> None:
     await walk.queue()
     if waits == "fetched":
         await walk.execute(FETCHED)
-    if waits == "retrying":
+    if waits in {"retrying", "unsettled"}:
         assert await walk.retry(await walk.claimed())
+    if waits == "unsettled":
+        await walk.execute(UNSETTLED)
     assert await walk.stop() == walk.run_id
     await settling(walk).end_waiting(walk.account_id, walk.run_id, lambda: NOW)
     assert await walk.state() == "stopped"
@@ -241,6 +244,7 @@ async def test_a_run_that_waits_for_its_next_attempt_is_stopped_whatever_becomes
 ) -> None:
     await walk.queue()
     await walk.retry(await walk.claimed(), seconds=0)
+    await walk.execute(UNSETTLED)
     await walk.stop()
     assert await tick(walk.node.database, walk.node.queue, walk.now) == 0
     assert await walk.state() == "retrying"
