@@ -38,6 +38,7 @@ NOW = int(time.time())
 # The coverage phase alone makes over a thousand calls.
 PHASES = "examples,coverage,fuzzing,stateful" if CASES >= 5_000 else "examples,fuzzing,stateful"
 SETTINGS = Path(__file__).with_name("schemathesis.toml")
+_LONGEST_IN_A_PATTERN = 2_048
 TABLES = [f"table{number}" for number in range(40)]
 
 
@@ -107,6 +108,7 @@ def described(source: str) -> dict[str, Any]:
     params["sourceName"] = {"enum": ["Office", "Files", "FILES"]}
     params["sourceSchema"] = {"enum": ["Files"]}
     params["sourceTable"] = {"enum": TABLES}
+    drop_long_bounds(document)
     for operation in operations(document):
         example = operation.body_example
         if isinstance(example, dict) and "params" in example:
@@ -119,11 +121,22 @@ def described(source: str) -> dict[str, Any]:
     return document
 
 
+def drop_long_bounds(part: Any) -> None:
+    """Leave out what no regular expression can say: the generator makes one of pattern and length,
+    and gives up every step along a link that comes to such a call."""
+    if isinstance(part, dict):
+        if "pattern" in part and part.get("maxLength", 0) > _LONGEST_IN_A_PATTERN:
+            del part["maxLength"]
+        part = list(part.values())
+    if isinstance(part, list):
+        for inner in part:
+            drop_long_bounds(inner)
+
+
 @pytest.mark.timeout(7200)
 def test_nothing_breaks_and_nothing_is_undocumented(targets: list[Target]) -> None:
-    # Each example of an operation is tried both as it may be and as it may not; a part are none.
-    part = 0.5 if "coverage" in PHASES else 0.7
-    each = max(int(CASES * part / (len(list(operations(DOCUMENT))) * len(targets))), 1)
+    # Each example of an operation is tried both as it may be and as it may not.
+    each = max(CASES * 2 // (3 * len(list(operations(DOCUMENT))) * len(targets)), 1)
     # An account belongs to its vendor: one customer could delete the other.
     kept = ",".join(
         one for target in targets for one in (target.customer.account_id, target.source)
@@ -139,6 +152,7 @@ def test_nothing_breaks_and_nothing_is_undocumented(targets: list[Target]) -> No
         print(said[-3000:])
         for phase in PHASES.split(","):
             assert f"✅ {phase.capitalize()}" in said, f"{phase} was not made to its end"
+        assert not re.search(r"🚫 +\d+ errors?", said), "steps were given up"
         counts = [int(number) for number in re.findall(r"(\d+) generated", said)]
         assert counts, said
         generated += sum(counts)
