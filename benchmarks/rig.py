@@ -5,7 +5,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from tidewell.runs.messages import CachingTask, Done, Failed, Message
 from tidewell.state.embedded import EmbeddedServer, binaries
 from tidewell.state.statements import statements
 
+_TURNS_TO_CHILDREN = 10
 SQL = statements("benchmarks", "data.sql")
 BY_HAND = statements("benchmarks", "by_hand.sql")
 
@@ -200,6 +201,7 @@ class Peak:
 
     def __init__(self, pid: int) -> None:
         self._pid = pid
+        self._processes: list[psutil.Process] = []
         self._ended = threading.Event()
         self.mb = 0.0
 
@@ -215,19 +217,27 @@ class Peak:
             watching.join()
 
     def _watch(self) -> None:
+        # To look for children reads all processes of the system: not each time, or what is measured
+        # would have to share its core with the measuring.
+        turn = 0
         while True:
+            if turn % _TURNS_TO_CHILDREN == 0:
+                self._find()
+            turn += 1
             self.mb = max(self.mb, self._now())
             if self._ended.wait(0.05):
                 return
 
+    def _find(self) -> None:
+        with suppress(psutil.NoSuchProcess):
+            first = psutil.Process(self._pid)
+            self._processes = [first, *first.children(recursive=True)]
+
     def _now(self) -> float:
         total = 0
-        try:
-            first = psutil.Process(self._pid)
-            for one in (first, *first.children(recursive=True)):
+        for one in self._processes:
+            with suppress(psutil.NoSuchProcess):
                 total += one.memory_info().rss
-        except psutil.NoSuchProcess:
-            return 0.0
         return total / 2**20
 
 

@@ -122,3 +122,22 @@ def test_a_change_during_a_full_load_is_not_forgotten_by_its_end(client: httpx.C
         wait_for_end(client, made["id"], after=made["created"])
         assert mode(client, made["id"]) == "full"
         assert mode(client, made["id"]) == "incremental"
+
+
+def test_a_stored_secret_is_not_sent_to_another_address(client: httpx.Client) -> None:
+    def text(url: str, password: str) -> str:
+        return f"URL={url};AuthScheme=Basic;User=u;Password={password}"
+
+    body = {"name": "Shop", "driver": "OData"}
+    at = "http://127.0.0.1:9/odata"
+    made = client.post("/api/connections", json=body | {"connectionString": text(at, "s3cret")})
+    path = f"/api/connections/{made.json()['connection']['id']}"
+
+    def changed(url: str, password: str) -> httpx.Response:
+        return client.put(path, json=body | {"connectionString": text(url, password)})
+
+    refused = changed("http://127.0.0.1:10/odata", "********")
+    assert refused.status_code == 400
+    assert "Password must be given again" in refused.json()["error"]["details"][0]["message"]
+    assert changed(at, "********").status_code == 200
+    assert changed("http://127.0.0.1:10/odata", "s3cret").status_code == 200

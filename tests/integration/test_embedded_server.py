@@ -18,9 +18,12 @@ from tidewell.errors import TidewellError
 from tidewell.state.embedded import EmbeddedServer, start
 
 USE_IT = """
+import signal
 import sys
 from pathlib import Path
 from tidewell.state.embedded import start
+# What a shell starts in the background ignores it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 with start(Path(sys.argv[1])) as server:
     print(server.url(), flush=True)
     sys.stdin.read()

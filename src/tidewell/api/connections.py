@@ -26,7 +26,7 @@ from tidewell.api.services import Node, Services, removal
 from tidewell.connections import cache, opening, repository, strings
 from tidewell.connections.opening import OpenedConnection
 from tidewell.connections.repository import ConnectionSettings
-from tidewell.errors import NotFound
+from tidewell.errors import InvalidRequest, NotFound
 from tidewell.lax import NO_NUL
 from tidewell.sources import registry
 from tidewell.state.database import Connection
@@ -148,7 +148,7 @@ async def create_connection(
 async def update_connection(
     connection_id: ConnectionId, body: ConnectionBody, caller: AccountCaller, node: Node
 ) -> dict[str, Any]:
-    """Replace a connection's values; a masked secret keeps the stored one."""
+    """Replace a connection's values; a masked secret keeps the stored one, at the same address."""
     key = connection_id_of(connection_id)
     driver = registry.driver(body.driver)
     values = strings.parse(body.connection_string, driver.keys)
@@ -156,6 +156,11 @@ async def update_connection(
         await repository.lock(connection, caller.account_id, key)
         opened = await _opened(connection, caller, node, key)
         if opened.driver.name == driver.name:
+            if astray := strings.sent_elsewhere(values, opened.values, driver.keys):
+                raise InvalidRequest.of(
+                    strings.FIELD,
+                    f"{astray[0]} must be given again: the connection has another address now",
+                )
             values = strings.unmasked(values, opened.values, driver.keys)
         settings = _settings(body, driver.name, values, node, key)
         row = await repository.update(

@@ -15,6 +15,8 @@ from tidewell.sources.protocol import Key
 
 FIELD = "connectionString"
 MASK = "********"
+_ADDRESS = re.compile(r"(url|uri|host|server|endpoint|domain|port|address)$", re.IGNORECASE)
+"""Keys that say where a source is, whatever its driver."""
 _PREFIX = re.compile(r"^\s*jdbc:cdata:\w+:", re.IGNORECASE)
 _PLAIN = re.compile(r"""[^;'"\s](?:[^;]*[^;\s])?""")
 
@@ -139,6 +141,21 @@ def unmasked(
         name: stored.get(name, value) if name in secret and value == MASK else value
         for name, value in values.items()
     }
+
+
+def sent_elsewhere(
+    given: Mapping[str, str], stored: Mapping[str, str], keys: Sequence[Key]
+) -> list[str]:
+    """The masked secrets that would be sent to another address than they were given for.
+
+    Who may change a connection may not read its secrets: they would be read by sending them there.
+    """
+    moved = any(
+        given.get(key.name, key.default) != stored.get(key.name, key.default)
+        for key in keys
+        if _ADDRESS.search(key.name)
+    )
+    return [key.name for key in keys if key.secret and given.get(key.name) == MASK] * moved
 
 
 def is_same_source(one: Mapping[str, str], other: Mapping[str, str], keys: Sequence[Key]) -> bool:

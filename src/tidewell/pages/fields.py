@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from tidewell.connections import strings
 from tidewell.errors import InvalidRequest
 from tidewell.sources.protocol import Key
 
@@ -94,9 +95,17 @@ def values_of(
     return found
 
 
-def errors_of(keys: Sequence[Key], values: Mapping[str, str]) -> dict[str, str]:
+def errors_of(
+    keys: Sequence[Key],
+    values: Mapping[str, str],
+    form: Mapping[str, str],
+    stored: Mapping[str, str],
+) -> dict[str, str]:
     """What is missing or is no choice, by the field to blame."""
-    errors = {}
+    kept = {key.name for key in keys if key.secret and not form.get(key.name)}
+    given = {name: strings.MASK if name in kept else value for name, value in values.items()}
+    astray = strings.sent_elsewhere(given, stored, keys)
+    errors = dict.fromkeys(astray, "Please give it again: the address is another one now.")
     for key in keys:
         value = values.get(key.name, "")
         if key.required and not value:

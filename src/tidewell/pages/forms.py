@@ -78,7 +78,7 @@ class CacheForm:
         """Save & Test."""
         stored = await self._stored()
         filled = _Filled(values_of(CACHE_KEYS, form, stored), stored)
-        filled.errors = errors_of(CACHE_KEYS, filled.values)
+        filled.errors = errors_of(CACHE_KEYS, filled.values, form, stored)
         if filled.errors:
             return self._shown(filled, "failed", "Some fields need your attention.")
         hidden = {name: value for name, value in stored.items() if name not in _CACHE_FIELDS}
@@ -139,7 +139,7 @@ class ConnectionForm:
         row, stored = await self._stored()
         keys = self._driver.keys
         filled = _Filled(values_of(keys, form, stored), stored)
-        filled.errors = errors_of(keys, filled.values)
+        filled.errors = errors_of(keys, filled.values, form, stored)
         name = self._name(form)
         if not 0 < len(name) <= _LONGEST_NAME or not name.isprintable():
             filled.errors[NAME] = f"Give a name of 1 to {_LONGEST_NAME} characters."
