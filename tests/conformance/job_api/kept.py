@@ -28,13 +28,11 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:
 def filter_query(context: Any, query: Any) -> bool:
     """Leave out what is wrong only before it is sent.
 
-    Unknown parameters of a query are not read, as everywhere on the web. A list or an object with
-    nothing in it goes out as nothing, which most parameters may be.
+    Unknown parameters of a query are not read, as everywhere on the web. What is blank goes out as
+    nothing, which most parameters may be: null, a text, a list or an object with nothing in it.
     """
     known = {one["name"] for one in context.operation.definition.raw.get("parameters", ())}
-    return set(query or ()) <= known and not any(
-        isinstance(value, list | dict) and is_blank(value) for value in (query or {}).values()
-    )
+    return set(query or ()) <= known and not any(map(is_blank, (query or {}).values()))
 
 
 def is_blank(value: Any) -> bool:
