@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from psycopg import sql
 from tidewell.cache.address import Connection
 from tidewell.cache.digest import Digest, sum_signed
 from tidewell.cache.lookup3 import Hashes
-from tidewell.cache.pairing import CACHED, READ, Found, Pairing
+from tidewell.cache.pairing import CACHED, READ, Pairing
 from tidewell.cache.plan import Place
 from tidewell.cache.rowhash import RowHash
 from tidewell.cache.spool import Array, Records, Spool
@@ -86,7 +86,8 @@ class Difference:
         self._rows_read = np.zeros(size, np.uint32)
         self._rows_cached = 0
         self._changed = np.zeros(size, np.bool_)
-        self._has_null_keys = False
+        self.has_null_keys = False
+        """Whether a row was read that has no key."""
         self._is_stale = False
         self._ended = threading.Event()
 
@@ -128,7 +129,7 @@ class Difference:
         read = int(self._rows_read[self._changed].sum())
         cached = self._rows_cached - (spool.rows - read)
         keyed = bool(self._key_positions)
-        with Pairing(spool.rows, keyed=keyed, most=max(read, cached)) as pairing:
+        with closing(Pairing(spool.rows, keyed=keyed, most=max(read, cached))) as pairing:
             for records in self._read_records(spool):
                 pairing.read.add(records)
                 progress()
@@ -136,13 +137,6 @@ class Difference:
                 pairing.cached.add(records)
                 progress()
             yield pairing
-
-    def pair(self, pairing: Pairing) -> Found | None:
-        """What has to be written; None: keys are missing or came more than once."""
-        if self._has_null_keys:
-            return None
-        found = pairing.found()
-        return None if found.repeated else found
 
     def in_changed(self, spool: Spool) -> npt.NDArray[np.bool_]:
         """Of each row that was read: whether its bucket is not the same."""
@@ -167,7 +161,7 @@ class Difference:
             statement = sql.SQL(_SQL["delete_all"]).format(table=self._table)
             deleted = self._connection.execute(statement).rowcount
             if deleted != places.count:
-                raise _changed_meanwhile()
+                raise CacheConflict(CHANGED_MEANWHILE)
             return deleted
         for block in places.blocks(_PLACES_AT_ONCE):
             statement = sql.SQL(_SQL["delete_at"]).format(
@@ -178,7 +172,7 @@ class Difference:
             deleted, hashes = self._connection.execute(statement).fetchone() or (0, 0)
             # Nobody else writes to the copy as a rule: these have to be the rows that were seen.
             if deleted != len(block) or int(hashes) != sum_signed(block["row"]):
-                raise _changed_meanwhile()
+                raise CacheConflict(CHANGED_MEANWHILE)
         return places.count
 
     def _read_records(self, spool: Spool) -> Iterator[Array]:
@@ -207,7 +201,7 @@ class Difference:
         if self._key_positions:
             keys = self._key.of(batch.select(self._key_positions))
             if any(batch.column(at).null_count for at in self._key_positions):
-                self._has_null_keys = True
+                self.has_null_keys = True
         buckets = self._buckets(keys)
         np.add.at(self._read, buckets, hashes + _A_ROW)
         np.add.at(self._rows_read, buckets, np.uint32(1))
@@ -270,9 +264,3 @@ def _as_array(places: Array) -> str:
     """Places as PostgreSQL's text of an array of tid."""
     pairs = zip(places["block"].tolist(), places["offset"].tolist(), strict=True)
     return "{" + ",".join([f'"({block},{offset})"' for block, offset in pairs]) + "}"
-
-
-def _changed_meanwhile() -> CacheConflict:
-    return CacheConflict(
-        "The cached table was changed while the run read its source: run it again."
-    )

@@ -1,6 +1,7 @@
 """One load of a cached table: the statements of its transaction, up to the bookkeeping."""
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 
 import psycopg
 import pyarrow as pa
@@ -167,7 +168,7 @@ class Load:
         )
         self._digest = difference.digest
         sent = self._fitting.counts
-        with Spool(self._fitting.schema) as spool:
+        with closing(Spool(self._fitting.schema)) as spool:
 
             def progress() -> None:
                 self._progress(sent.rows, 0)
@@ -179,9 +180,11 @@ class Load:
                 self._confirmed = spool.rows
                 return Counts()
             self._last_load()  # from here on under the fence
+            if difference.has_null_keys:
+                return self._by_changed_buckets(difference, spool)
             with difference.pairing(spool, progress) as pairing:
-                found = difference.pair(pairing)
-                if found is None:
+                found = pairing.found()
+                if found.repeated:
                     return self._by_changed_buckets(difference, spool)
                 replace = not self._key or (
                     set(standing.columns) == {column.name for column in self._listed}

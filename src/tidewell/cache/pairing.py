@@ -7,8 +7,6 @@ are in the same part.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -80,20 +78,12 @@ class Pairing:
         """`rows` were read in all; at most `most` of either side may differ."""
         count = -(-most // _ROWS_OF_A_PART) or 1
         self._keyed = keyed
-        self._rows = rows
         self.read = Parts(READ, count)
         self.cached = Parts(CACHED, count)
         self._found = Found(np.zeros(rows, np.bool_), Records(CACHED), Records(CACHED))
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Forget all, and what was found."""
         self.read.close()
         self.cached.close()
         self._found.deleted.close()

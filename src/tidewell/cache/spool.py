@@ -5,8 +5,7 @@ The files are gone with the process, whatever ends it. Raises OSError where the 
 
 import tempfile
 from collections.abc import Iterator
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -53,15 +52,8 @@ class Spool:
         self._writer = pa.ipc.new_stream(self._file, schema)
         self._hashes = Records(_HASHES)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Forget all."""
         self._file.close()
         self._hashes.close()
 

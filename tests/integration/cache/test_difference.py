@@ -262,14 +262,14 @@ def test_a_row_that_somebody_changes_at_the_last_moment(
     table: CachedTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     table.load(numbers(1_000), key=("id",))
-    pair = difference.Difference.pair
+    pair = Pairing.found
 
-    def meanwhile(self: difference.Difference, pairing: Pairing) -> Found | None:
-        found = pair(self, pairing)
+    def meanwhile(pairing: Pairing) -> Found:
+        found = pair(pairing)
         table.execute('UPDATE "My shop".orders SET value = 0 WHERE id = 7')
         return found
 
-    monkeypatch.setattr(difference.Difference, "pair", meanwhile)
+    monkeypatch.setattr(Pairing, "found", meanwhile)
     with pytest.raises(CacheConflict, match="run it again"):
         table.load(numbers(1_000, {7: 70}), key=("id",))
     monkeypatch.undo()

@@ -1,6 +1,7 @@
 """Rows of two sides are paired by their hashes, in however many parts."""
 
 from collections import Counter
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ def paired(
 ) -> tuple[Counter[tuple[int, int]], Counter[tuple[int, int]], Counter[tuple[int, int]]]:
     """The rows that are new, deleted, and replaced."""
     most = max(len(read), len(cached))
-    with Pairing(len(read), keyed=keyed, most=most) as one:
+    with closing(Pairing(len(read), keyed=keyed, most=most)) as one:
         for at, row in enumerate(read):
             one.read.add(np.array([(*hashed(*row), at)], READ))
         for at, row in enumerate(cached):
@@ -72,7 +73,7 @@ def test_rows_of_one_key_replace_each_other(part: int, monkeypatch: pytest.Monke
 
 
 def test_a_key_that_was_read_twice_is_told() -> None:
-    with Pairing(2, keyed=True, most=2) as one:
+    with closing(Pairing(2, keyed=True, most=2)) as one:
         records = [(*hashed(1, 1), 0), (*hashed(1, 2), 1)]
         one.read.add(np.array(records, READ))
         assert one.found().repeated
