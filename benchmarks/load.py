@@ -52,19 +52,21 @@ class Results:
         self.lines += [text, ""]
         self._console.print(text, markup=False)
 
-    def table(self, title: str, against: str, found: dict[str, list[Measured]]) -> None:
-        """One table; ratios are to the side `against`."""
+    def table(
+        self, title: str, against: str, found: dict[str, list[Measured]], rows_read: int
+    ) -> None:
+        """One table of sides that each take `rows_read`; ratios are to the side `against`."""
         base = statistics.median(one.seconds for one in found[against])
-        rows = ["| side | s | all turns | ratio | peak MB | WAL MB |"]
-        rows.append("| --- | --- | --- | --- | --- | --- |")
+        rows = ["| side | s | all turns | rows/s | ratio | peak MB | WAL MB |"]
+        rows.append("| --- | --- | --- | --- | --- | --- | --- |")
         for name, turns in found.items():
             seconds = statistics.median(one.seconds for one in turns)
             every = " ".join(f"{one.seconds:.2f}" for one in turns)
             peak = max(one.peak_mb for one in turns)
             wal = statistics.median(one.wal_mb for one in turns)
             rows.append(
-                f"| {name} | {seconds:.2f} | {every} | {seconds / base:.2f} | {peak:.0f} "
-                f"| {wal:.1f} |"
+                f"| {name} | {seconds:.2f} | {every} | {rows_read / seconds:,.0f} "
+                f"| {seconds / base:.2f} | {peak:.0f} | {wal:.1f} |"
             )
         self.lines += [f"### {title}", "", *rows, ""]
         self._console.print("\n".join([title, *rows, ""]), markup=False)
@@ -102,6 +104,7 @@ class Bench:
                 f"First load of {self._rows:,} rows from {kind}",
                 "psql \\copy binary",
                 self._turns(sides),
+                self._rows,
             )
         self._rig.execute("drop_schema", schema=sql.Identifier("peer_dlt"))
 
@@ -123,7 +126,10 @@ class Bench:
         if peers and (HOME / "dlt").exists():
             found["dlt, replace"] = [others.dlt("parquet", str(self.parquet), "replace")]
         self._results.table(
-            f"Refresh of a table of {self._rows:,} rows with a key", "reload by hand", found
+            f"Refresh of a table of {self._rows:,} rows with a key",
+            "reload by hand",
+            found,
+            self._rows,
         )
         self._rig.forget(job)
         self._rig.execute("drop_table", table=HAND)
@@ -157,6 +163,7 @@ class Bench:
             f"Increment of {self._rows // 10:,} rows into a table of {self._rows:,}",
             "COPY and MERGE by hand",
             found,
+            self._rows // 10,
         )
 
     def _turns(self, sides: dict[str, Side]) -> dict[str, list[Measured]]:
