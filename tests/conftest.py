@@ -63,9 +63,13 @@ class CacheDatabase:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
-    """An embedded PostgreSQL for the whole session."""
-    with start(tmp_path_factory.mktemp("home")) as running:
+    """An embedded PostgreSQL for the whole session, in which no two transactions deadlock."""
+    home = tmp_path_factory.mktemp("home")
+    with start(home) as running:
         yield running
+    said = (home / "postgres" / "server.log").read_text(errors="replace")
+    where = said.find("deadlock detected")
+    assert where < 0, said[where : where + 6_000]
 
 
 @pytest.fixture(scope="session")

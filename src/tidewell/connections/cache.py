@@ -115,6 +115,12 @@ async def test(text: str, egress: str) -> Tested:
     return Tested(True)
 
 
+async def lock(connection: Connection, account_id: UUID) -> dict[str, Any] | None:
+    """The account's cache connection, sealed, held against changes; None when it has none yet."""
+    cursor = await connection.execute(_SQL["lock_cache"], {"account_id": account_id})
+    return await cursor.fetchone()
+
+
 async def save(
     connection: Connection,
     sealing: SealingBox,
@@ -127,8 +133,7 @@ async def save(
 
     Another server, database or user makes every caching job start from a full load.
     """
-    cursor = await connection.execute(_SQL["lock_cache"], {"account_id": account_id})
-    old = await cursor.fetchone()
+    old = await lock(connection, account_id)
     row_id = old["id"] if old else uuid4()
     cursor = await connection.execute(
         _SQL["save_cache"],

@@ -20,8 +20,10 @@ UPDATE job
  WHERE account_id = %(account_id)s AND id = %(id)s;
 
 -- name: lock_job
--- A job of the account, held against changes until the transaction ends.
-SELECT * FROM job WHERE account_id = %(account_id)s AND id = %(id)s FOR UPDATE;
+-- A job of the account, held against changes until the transaction ends. Not FOR UPDATE: whoever
+-- waits for the job's active run while he holds the job (insert_run does) must not hold up that
+-- run's end, which may look whether the job is there (FOR KEY SHARE, by the foreign key).
+SELECT * FROM job WHERE account_id = %(account_id)s AND id = %(id)s FOR NO KEY UPDATE;
 
 -- name: delete_job
 -- Forget a job; its runs and their logs go with it.
@@ -102,7 +104,7 @@ SELECT id, account_id, anchor_at, interval_unit, interval_value, next_run_at
  WHERE enabled AND next_run_at <= %(now)s
  ORDER BY next_run_at
  LIMIT %(limit)s
-   FOR UPDATE SKIP LOCKED;
+   FOR NO KEY UPDATE SKIP LOCKED;
 
 -- name: put_off_jobs
 -- across accounts: schedules are mended for all of them.
@@ -119,7 +121,7 @@ SELECT id, account_id, anchor_at, interval_unit, interval_value, next_run_at
            -- The 31st after a 30th or a 28th is up to three days more than a month away.
            ELSE make_interval(months => interval_value, days => 4)
        END
-   FOR UPDATE SKIP LOCKED;
+   FOR NO KEY UPDATE SKIP LOCKED;
 
 -- name: set_next_runs
 -- across accounts: the ticker moves the schedules of all the jobs that it has just queued.

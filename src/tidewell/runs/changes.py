@@ -1,5 +1,6 @@
 """Create, update, run, stop: a job together with its runs, its schedule and its place."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -54,7 +55,7 @@ class JobChanges:
         schedule = first_schedule(body, now)
         try:
             async with self.database.transaction() as connection:
-                await _need_cache(connection, account_id, settings)
+                _need_cache(await jobs.cache_of(connection, account_id), settings)
                 await _need_room(connection, account_id, job_id, settings)
                 await jobs.insert(connection, account_id, job_id, settings, schedule, now)
                 await self._note(connection, Action.JOB_CREATED, job_id, settings.name)
@@ -74,7 +75,7 @@ class JobChanges:
     async def check(self, account_id: UUID, settings: JobSettings) -> None:
         """Whether a job could be made now. Raises Conflict, as `create` would."""
         async with self.database.transaction() as connection:
-            await _need_cache(connection, account_id, settings)
+            _need_cache(await jobs.cache_of(connection, account_id), settings)
             await _need_room(connection, account_id, uuid4(), settings)
 
     async def update(
@@ -86,12 +87,14 @@ class JobChanges:
         """
         now = self.clock()
         async with self.database.transaction() as connection:
+            # Before the job: who changes the cache connection holds it, and then its jobs.
+            cache = await jobs.cache_of(connection, account_id)
             old = await jobs.lock(connection, account_id, job_id)
             if old["job_type"] != settings.job_type:
                 raise InvalidRequest.of(
                     "jobType", f"is {old['job_type']} and cannot change: make another job"
                 )
-            await _need_cache(connection, account_id, settings)
+            _need_cache(cache, settings)
             await _need_room(connection, account_id, job_id, settings)
             moved = (old["cache_schema"], old["cache_table"]) != (
                 settings.cache_schema,
@@ -233,8 +236,8 @@ def _reads_otherwise(old: dict[str, Any], settings: JobSettings) -> bool:
     )
 
 
-async def _need_cache(connection: Connection, account_id: UUID, settings: JobSettings) -> None:
-    if settings.cache_table is not None and await jobs.cache_of(connection, account_id) is None:
+def _need_cache(cache: Mapping[str, Any] | None, settings: JobSettings) -> None:
+    if settings.cache_table is not None and cache is None:
         raise Conflict(
             "This account has no cache connection yet: create it with "
             "POST /api/job/cacheConnection first."

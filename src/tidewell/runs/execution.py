@@ -10,6 +10,7 @@ import random
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from uuid import UUID
 
 import structlog
@@ -339,9 +340,9 @@ class Execution:
         async def write(connection: Connection) -> None:
             if await repository.finish(connection, claim, outcome, self._clock()):
                 self._queue.has_ended(claim.queue_id)
-            if asked is not None and full:
-                await jobs.clear_reload(connection, claim.account_id, claim.job_id, asked)
 
+        if asked is not None and full:
+            await _patiently(partial(self._clear_reload, claim, asked))
         await self._write(reports, write)
         log.info(
             "run_ended",
@@ -349,13 +350,18 @@ class Execution:
             rows_affected=outcome.rows_affected,
         )
 
+    async def _clear_reload(self, claim: Claim, settings_at: datetime) -> None:
+        """By itself, not with the run's end: others wait for the run while they hold the job."""
+        async with self._database.statement() as connection:
+            await jobs.clear_reload(connection, claim.account_id, claim.job_id, settings_at)
+
     async def _write(
         self, reports: Reports, write: Callable[[Connection], Awaitable[None]]
     ) -> None:
-        """Write the end of an attempt, after all that it has said."""
+        """Write the end of an attempt, with all that it has said."""
 
         async def write_in_transaction() -> None:
-            async with reports.transaction() as connection:
+            async with reports.written() as connection:
                 await write(connection)
 
         reached("before state write")

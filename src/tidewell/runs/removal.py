@@ -87,8 +87,12 @@ class Removal:
     async def account(self, parent_id: UUID, account_id: UUID) -> None:
         """Delete a sub-account with its jobs and connections. Raises NotFound."""
         async with self.database.transaction() as connection:
+            left = []
+            if await accounts.is_account_of(connection, account_id, parent_id):
+                # Its jobs first: who holds one of them may wait for the account.
+                left += await self._forget_jobs(connection, account_id)
             row = await accounts.lock_account(connection, account_id, parent_id)
-            left = await self._forget_jobs(connection, account_id)
+            left += await self._forget_jobs(connection, account_id)  # what came in meanwhile
             await accounts.delete_account(connection, account_id, parent_id)
             await self._note(connection, Action.ACCOUNT_DELETED, account_id, row["name"])
         await self._drop(left)
@@ -101,11 +105,12 @@ class Removal:
         row: dict[str, Any] | None = None
         left: list[Leftover] = []
         async with self.database.transaction() as connection:
-            old = await jobs.cache_of(connection, account_id)
+            old = await cache_connections.lock(connection, account_id)
             before = self.sealing.open(*_sealed(old)) if old else text
             same_tables = cache_connections.is_same_database(before, text)
             if old and cache_connections.is_another(before, text):
                 for job in await jobs.of_account(connection, account_id):
+                    await jobs.lock(connection, account_id, job["id"])
                     await stop_run(connection, account_id, job["id"], self.clock())
                     left.append(
                         await self._leftover(connection, job["id"], old, later=not same_tables)

@@ -60,22 +60,26 @@ class Reports:
 
     async def flush(self) -> None:
         """Write what has come since the last time."""
-        if self._lines or self._progress is not None:
-            async with self.transaction():
-                pass
+        progress = self._progress
+        if self._lines or progress is not None:
+            async with self.written() as connection:
+                if progress is not None:
+                    await repository.set_progress(
+                        connection, self._claim, progress.rows, progress.bytes
+                    )
+            if self._progress is progress:
+                self._progress = None
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Connection]:
-        """A transaction that writes what has come since the last time, and what its user adds."""
-        lines, progress = list(self._lines), self._progress
+    async def written(self) -> AsyncIterator[Connection]:
+        """A transaction that writes the lines of the log after what its user writes.
+
+        In this order: a line holds its run against deletion, and who deletes the run already
+        holds it against changes.
+        """
+        lines = list(self._lines)
         async with self._database.transaction() as connection:
+            yield connection
             if lines:
                 await repository.insert_log(connection, self._claim, lines)
-            if progress is not None:
-                await repository.set_progress(
-                    connection, self._claim, progress.rows, progress.bytes
-                )
-            yield connection
         del self._lines[: len(lines)]
-        if self._progress is progress:
-            self._progress = None

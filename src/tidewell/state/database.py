@@ -81,6 +81,9 @@ class Database:
         try:
             async with self.pool.connection() as connection:
                 yield connection
+        except psycopg.errors.DeadlockDetected as error:
+            said = "Another call changed the same; try again in a few seconds."
+            raise Unavailable(said) from error
         except (PoolTimeout, psycopg.OperationalError, psycopg.InterfaceError) as error:
             raise Unavailable from error
 

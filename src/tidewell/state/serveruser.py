@@ -5,6 +5,7 @@ and of its programs; where one of them is closed to others (root's own home, a p
 folder) the server gets the one capability to pass through it, and no folder is opened for all.
 """
 
+import fcntl
 import os
 import pwd
 import shutil
@@ -16,6 +17,7 @@ from tidewell.errors import TidewellError
 
 NAME = "tidewell"
 _FALLBACK = "nobody"
+_USERS = "/etc/passwd"
 _PASS = "+dac_read_search"  # noqa: S105 - the name of a capability
 _PASS_BIT = 2  # CAP_DAC_READ_SEARCH, capabilities(7)
 
@@ -63,20 +65,34 @@ def server_user(*folders: Path) -> ServerUser:
 
 def _entry() -> pwd.struct_passwd:
     """The system user of the server; made on the first time."""
-    try:
-        return pwd.getpwnam(NAME)
-    except KeyError:
-        useradd = shutil.which("useradd")
-        if useradd is not None:
+    return _known(NAME) or _made() or pwd.getpwnam(_FALLBACK)
+
+
+def _made() -> pwd.struct_passwd | None:
+    """Make the user, one server at a time.
+
+    Of two `useradd`s side by side the later one can replace what the earlier one made, by a user
+    of the same name and another number.
+    """
+    useradd = shutil.which("useradd")
+    if useradd is None:
+        return None
+    with Path(_USERS).open("rb") as users:
+        fcntl.flock(users, fcntl.LOCK_EX)  # useradd's own lock is another file
+        if _known(NAME) is None:
             subprocess.run(  # noqa: S603 - fixed arguments
                 [useradd, "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", NAME],
                 capture_output=True,
                 check=False,
             )
+    return _known(NAME)
+
+
+def _known(name: str) -> pwd.struct_passwd | None:
     try:
-        return pwd.getpwnam(NAME)
+        return pwd.getpwnam(name)
     except KeyError:
-        return pwd.getpwnam(_FALLBACK)
+        return None
 
 
 def _open_to_others(folder: Path) -> bool:

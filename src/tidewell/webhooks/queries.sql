@@ -115,7 +115,7 @@ SELECT job.id, job.account_id, job.name, job.interval_unit, job.interval_value,
    AND (job.late_told_at IS NULL
         OR job.late_told_at < coalesce(latest.finished_at, job.created_at))
  LIMIT %(limit)s
-   FOR UPDATE OF job SKIP LOCKED;
+   FOR NO KEY UPDATE OF job SKIP LOCKED;
 
 -- name: note_late
 -- It has been told.
