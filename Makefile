@@ -1,6 +1,6 @@
 # Everything a person types. `make` alone shows the list.
 .DEFAULT_GOAL := help
-.PHONY: help run test fmt lint types bench bench-peers-lock bench-api bench-query bench-runs chaos fuzz docs \
+.PHONY: help run test fmt lint types bench bench-peers-lock bench-api bench-query bench-runs test-cluster chaos fuzz docs \
 	docs-reference lock clean install install-dev
 SHELL := /bin/sh
 PYTHON ?= python3
@@ -84,6 +84,10 @@ bench-runs: install-dev ## measure runs: no-op rate, delay after the due time, s
 	$(BIN)/python -m benchmarks.runs
 
 # Each count can be given (make chaos CHAOS_KILLS=200), and a seed to replay what another run met.
+test-cluster: install-dev ## cut, slow, kill and roll nodes on hosts of their own; needs root and takes an hour
+	CLUSTER_FAULTS=$${CLUSTER_FAULTS:-300} CLUSTER_SEED=$${CLUSTER_SEED:-$$(date +%s)} \
+	CLUSTER_BEFORE=$${CLUSTER_BEFORE:-b7cf0f8^} $(BIN)/pytest -s tests/cluster
+
 chaos: install-dev ## kill, stop, cut off and fill up everything, hundreds of times; takes hours
 	CHAOS_SEED=$${CHAOS_SEED:-$$(date +%s)} \
 	CHAOS_KILLS=$${CHAOS_KILLS:-1000} CHAOS_SLEEPERS=$${CHAOS_SLEEPERS:-100} \
