@@ -36,6 +36,13 @@ def test_an_error_inside_is_500_and_tells_nothing_of_the_inside(
             connection.execute("ALTER TABLE connection RENAME TO c4n4ry_elsewhere")
         with customer.client() as client:
             answer = client.get("/api/poweredby/connection/list")
+            link = ok(client.post("/api/poweredby/jobs"))["redirectURL"]
+        page = httpx.get(link, follow_redirects=True)
+        assert page.status_code == 500
+        assert page.headers["Content-Type"].startswith("text/html")
+        assert "Something went wrong on our side." in page.text
+        assert page.headers["X-Request-Id"] in page.text
+        assert "UndefinedTable" not in page.text
         error = answer.json()["error"]
         assert (answer.status_code, error["code"]) == (500, "INTERNAL_ERROR")
         assert set(error) == {"code", "message", "requestId"}

@@ -342,6 +342,30 @@ def test_a_query_is_written_checked_made_and_changed(
     assert "autoTruncateStrings" not in changed["params"]
 
 
+def test_jobs_that_a_program_made_with_the_least_of_params_have_their_pages(
+    person: Screen, client: httpx.Client, office: str
+) -> None:
+    """What a form always sends, a program may leave out."""
+    copied = caching(office, sourceTable="people")
+    del copied["params"]["timeCheckColumn"], copied["params"]["autoTruncateStrings"]
+    asked = copied | {"jobType": "ScheduledQuery", "params": {"query": "SELECT 1 AS one"}}
+    page = person.page
+    page.goto(jobs_link(client))
+    base = page.url.removesuffix("/jobs")
+    for body, how in ((copied, "The whole table each time"), (asked, "its result replaces")):
+        job = ok(client.post("/api/job/create", json=body))["jobs"][0]["id"]
+        wait_for_end(client, job)
+        page.goto(f"{base}/jobs/{job}")
+        expect(page.get_by_text(how)).to_be_visible()
+        written = "1 row written" if body is asked else "3 rows written"
+        expect(page.locator("#fact-state")).to_contain_text(written)
+        person.looks_right(f"job-least-{body['jobType']}")
+        page.get_by_role("link", name="Settings").click()
+        expect(page.get_by_role("button", name="Save")).to_be_visible()
+        page.goto(f"{base}/jobs/{job}/rows")
+        expect(page.get_by_text("One row." if body is asked else "All 3 rows.")).to_be_visible()
+
+
 def test_settings_are_changed(person: Screen, client: httpx.Client, office: str) -> None:
     job = make(client, office, "people")
     wait_for_end(client, job)

@@ -8,11 +8,16 @@ import structlog
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
 
 from tidewell.errors import InvalidRequest, NotFound, TidewellError
 from tidewell.pages.rendering import page
 
 _MOST_FIELDS = 1000
+_BROKEN = (
+    "Something went wrong on our side. Please try again later; the operator finds more in the "
+    "server's log under the id below."
+)
 
 log = structlog.get_logger()
 
@@ -31,22 +36,31 @@ class PageRoute(APIRoute):
                 return _refused(request, NotFound("There is no such page."))
             except TidewellError as error:
                 return _refused(request, error)
+            except HTTPException:
+                raise  # of the framework, before any page was looked for
+            except Exception as error:
+                log.exception("page_broke", kind=type(error).__name__)
+                return _told(request, 500, _BROKEN)
 
         return handle_with_pages
 
 
 def _refused(request: Request, error: TidewellError) -> Response:
     log.info("page_refused", code=error.code)
-    message = error.message
     if error.status == 500:
         log.exception("page_broke", exc_info=error)
-        message = "Something went wrong on our side. Please try again later."
-    values = {
-        "message": message,
-        "request_id": request.state.request_id,
-        "is_link": error.status in (401, 403),
-    }
-    return page("refused.html", status=error.status, **values)
+        return _told(request, 500, _BROKEN)
+    return _told(request, error.status, error.message)
+
+
+def _told(request: Request, status: int, message: str) -> Response:
+    return page(
+        "refused.html",
+        status=status,
+        message=message,
+        request_id=request.state.request_id,
+        is_link=status in (401, 403),
+    )
 
 
 async def form_of(request: Request) -> dict[str, str]:

@@ -56,6 +56,11 @@ def number(value: int) -> str:
     return f"{value:,}"
 
 
+def rows(count: int) -> str:
+    """`1 row`, `1,234 rows`."""
+    return "1 row" if count == 1 else f"{number(count)} rows"
+
+
 def size(count: int) -> str:
     """Bytes in their largest unit: `4.2 MB`."""
     amount = float(count)

@@ -6,7 +6,7 @@ import pytest
 
 from tidewell.jobs.schedule import Interval, Unit
 from tidewell.pages.fields import label_of
-from tidewell.pages.words import about, ago, every, number, size, span
+from tidewell.pages.words import about, ago, every, number, rows, size, span
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -42,6 +42,7 @@ def test_spans_numbers_and_sizes() -> None:
         "1 h 4 min",
     ]
     assert number(1_234_567) == "1,234,567"
+    assert [rows(one) for one in (0, 1, 2_000)] == ["0 rows", "1 row", "2,000 rows"]
     assert [size(one) for one in (999, 4_200_000, 10**13)] == ["999 B", "4.2 MB", "10.0 TB"]
     assert every(Interval(Unit.HOUR, 1)) == "every hour"
     assert every(Interval(Unit.MINUTE, 15)) == "every 15 minutes"

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tidewell.pages.words import number, span, stamp, took
+from tidewell.pages import words
+from tidewell.pages.words import span, stamp, took
 
 _KINDS = {
     "success": "ok",
@@ -70,7 +71,7 @@ def durations(runs: Sequence[Mapping[str, Any]], slots: int) -> Chart:
 def rows(runs: Sequence[Mapping[str, Any]], slots: int) -> Chart:
     """How many rows the runs wrote."""
     counts = [float(run["rows_affected"]) for run in runs]
-    highest = f"up to {number(int(max(counts, default=0)))} rows"
+    highest = f"up to {words.rows(int(max(counts, default=0)))}"
     return Chart(_bars(runs, counts, counts, slots, _told_rows), _summary(runs), highest)
 
 
@@ -103,7 +104,7 @@ def _told_time(seconds: float) -> str:
 
 
 def _told_rows(count: float) -> str:
-    return f"{number(int(count))} rows written"
+    return f"{words.rows(int(count))} written"
 
 
 def _summary(runs: Sequence[Mapping[str, Any]]) -> str:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from tidewell.jobs.schedule import Interval, Unit, grid_point
 from tidewell.pages.jobs.charts import Chart, sparkline
-from tidewell.pages.words import about, ago, every, number, span, took
+from tidewell.pages.words import about, ago, every, rows, span, took
 
 PAGE = 50
 RUNS = 30
@@ -171,10 +171,10 @@ def detail(run: Mapping[str, Any], now: datetime) -> str:
     if run["state"] == "retrying":
         return ago(run["retry_at"], now) if run["retry_at"] and run["retry_at"] > now else "at once"
     if run["state"] == "running":
-        return f"{number(run['rows_read'])} rows read, {span(took(run['started_at'], now))}"
+        return f"{rows(run['rows_read'])} read, {span(took(run['started_at'], now))}"
     ended = ago(run["finished_at"], now) if run["finished_at"] else ""
     if run["state"] == "success":
-        return f"{number(run['rows_affected'])} rows written, {ended}"
+        return f"{rows(run['rows_affected'])} written, {ended}"
     return ended
 
 
