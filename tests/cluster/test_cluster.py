@@ -10,6 +10,7 @@ import os
 import random
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
@@ -214,6 +215,7 @@ def test_hosts_come_and_go_and_no_run_is_lost_or_done_twice(tmp_path: Path) -> N
             f"be reached, {sum(row[5] for row in rows)} runs: {told}"
         )
         assert program.failures == []
+        assert answers_without_postgres(cluster, token) == [503] * APIS
         assert len(rows) == ASKED + due
         with psycopg.connect(cluster.cache_url) as connection:
             for job_id, name, schema, table, succeeded, runs in rows:
@@ -229,6 +231,22 @@ def test_hosts_come_and_go_and_no_run_is_lost_or_done_twice(tmp_path: Path) -> N
                         sql.SQL("SELECT count(*) FROM {}").format(place)
                     ).fetchone()
                     assert counted == (runs,), f"{name}: {runs} runs, but {counted} rows"
+
+
+def answers_without_postgres(cluster: Cluster, token: str) -> list[int]:
+    """What each node answers when PostgreSQL does not, nor its network says that it is gone."""
+
+    def ask(url: str) -> int:
+        with httpx.Client(headers={"Authorization": f"Bearer {token}"}, timeout=30) as client:
+            return client.get(f"{url}/api/job/list").status_code
+
+    cluster.hosts.pull("postgres")
+    try:
+        with ThreadPoolExecutor(APIS) as pool:
+            return list(pool.map(ask, cluster.apis.values()))
+    finally:
+        cluster.hosts.plug("postgres")
+        cluster.wait_until_ready(list(cluster.apis))
 
 
 def wait_for_all(cluster: Cluster) -> None:

@@ -44,7 +44,12 @@ class Database:
             "row_factory": dict_row,
             "application_name": "tidewell",
             "connect_timeout": 5,
-            "keepalives_idle": 30,
+            # Where the network falls silent nobody says that the server is out of reach: what has
+            # not been acknowledged after so many milliseconds, or a question whether it is still
+            # there after seconds without a word, ends the connection (tcp(7)).
+            "tcp_user_timeout": 10_000,
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
         }
         self.session_options = given | {"options": "-c timezone=UTC"}
         """How such a session is opened."""
