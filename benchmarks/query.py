@@ -4,7 +4,8 @@ Cached tables beside PostgreSQL itself over the same tables, live Parquet files 
 itself over the same files. Ours is all of a query but HTTP: from the task that the API hands to a
 query's process to the last byte of the JSON that it gives back. The bare sides run the text of
 TPC-H in an open session and fetch all rows. Sides take turns; every answer of ours is compared with
-DuckDB's own before it counts.
+DuckDB's own before it counts. `--kinds answers` measures nothing: it compares the answers where all
+tables are cached, live in Parquet, live in PostgreSQL, and mixed.
 """
 
 import argparse
@@ -28,15 +29,14 @@ import psycopg
 from psycopg import sql
 from rich.console import Console
 from tests import tpch
-from tests.tpch import Account, Answer, Connected, Tpch, differences
+from tests.tpch import LAKE, SHOP, Account, Answer, Connected, Tpch, differences
 
 from tidewell.cache import CacheAddress
+from tidewell.errors import TidewellError
 from tidewell.query.messages import QueryTask
 from tidewell.query.processes import QueryProcesses
 from tidewell.state.embedded import EmbeddedServer, start
 
-SHOP = "Shop"
-LAKE = "Lake"
 _MEMORY = "4GB"
 _GOALS = {"cached": 1.1, "live": 1.5}
 _SECONDS = 300.0
@@ -52,10 +52,10 @@ class World:
         home.mkdir(exist_ok=True)
         home.chmod(0o755)
         self.tpch = Tpch(home, scale)
-        self.lake = tpch.parquet_source(self.tpch, LAKE)
+        self.lake = tpch.parquet_source(self.tpch)
         self._source = _database(server, f"{name}_source", make=not prepared)
         cache = _database(server, f"{name}_cache", make=not prepared)
-        self.shop = tpch.postgresql_source(self._source, SHOP)
+        self.shop = tpch.postgresql_source(self._source)
         self.cache_url = _url(cache)
         address = CacheAddress(
             cache["Server"], int(cache["Port"]), cache["User"], cache["Database"],
@@ -71,10 +71,20 @@ class World:
         kept = [(SHOP, table) for table in tpch.KEYS] if kind == "cached" else []
         return self.account.task(kept, catalog, text=text, seconds=_SECONDS, memory=_MEMORY)
 
+    def placed(self, placement: str, number: int) -> QueryTask:
+        """A query of TPC-H over tables as a placement has them."""
+        query = tpch.placed(self.tpch.query(number), placement, self.lake, self.shop)
+        return self.account.task(
+            query.kept, query.catalog, text=query.text, seconds=_SECONDS, memory=_MEMORY
+        )
+
     def _load(self) -> None:
         self.tpch.fill(_url(self._source))
         for table in tpch.KEYS:
             self.account.keep(self.shop, table)
+        for table, (name, cached) in tpch.MIXED.items():
+            if cached and name == LAKE:
+                self.account.keep(self.lake, table)
         with psycopg.connect(self.cache_url, autocommit=True) as connection:
             for table, columns in tpch.FOREIGN_KEYS.items():
                 for column in columns:
@@ -137,6 +147,31 @@ class Bench:
             f"Goal: at most {_GOALS[kind]} times. Above it: "
             f"{', '.join(map(str, missed)) or 'none'}."
         )
+
+    async def agree(self, told: Callable[[str], None]) -> bool:
+        """Print which of the answers are DuckDB's own, wherever the tables are."""
+        processes = QueryProcesses(at_once=2, for_one_account=2)
+        wrong: list[str] = []
+        try:
+            for placement in tpch.PLACEMENTS:
+                same = 0
+                for number in tpch.QUERIES:
+                    task = self._world.placed(placement, number)
+                    try:
+                        answer = _decoded(await self._answer(processes, task))
+                        found = differences(answer, self._world.tpch.reference(number))
+                    except TidewellError as error:
+                        found = [error.message]
+                    same += not found
+                    if found:
+                        wrong.append(f"Query {number}, {placement}: {found}")
+                told(f"| {placement} | {same} of {len(tpch.QUERIES)} |")
+        finally:
+            await processes.close()
+        for one in wrong:
+            told("")
+            told(one)
+        return not wrong
 
     async def _answer(self, processes: QueryProcesses, task: QueryTask) -> list[bytes]:
         async with processes.run(self._account, task) as running:
@@ -226,13 +261,14 @@ def main() -> None:
     """Measure, print, and write the tables where `--write` says."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scales", default="0.1,1")
-    parser.add_argument("--kinds", default="cached,live")
+    parser.add_argument("--kinds", default="answers,cached,live", help="of: answers, cached, live")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--prepare", action="store_true", help="make the data and end")
     parser.add_argument("--home", type=Path, help="keep the data there, and use what is there")
     parser.add_argument("--write", type=Path)
     options = parser.parse_args()
     console = Console(width=120)
+    all_agree = True
     lines: list[str] = []
 
     def told(line: str) -> None:
@@ -255,6 +291,12 @@ def main() -> None:
                     continue
                 bench = Bench(world, options.rounds)
                 for kind in options.kinds.split(","):
+                    if kind == "answers":
+                        told(f"\n### TPC-H, scale factor {scale:g}: answers\n")
+                        told("| tables | same as DuckDB's own |")
+                        told("| --- | --- |")
+                        all_agree &= asyncio.run(bench.agree(told))
+                        continue
                     name = "PostgreSQL" if kind == "cached" else "DuckDB"
                     told(f"\n### TPC-H, scale factor {scale:g}: {kind}\n")
                     told(f"| query | bare {name}, ms | Tidewell, ms | ratio |")
@@ -269,6 +311,8 @@ def main() -> None:
                 world.tpch.duck.close()
     if options.write:
         options.write.write_text("\n".join(lines) + "\n")
+    if not all_agree:
+        raise SystemExit("not every answer is right")
 
 
 if __name__ == "__main__":

@@ -50,6 +50,21 @@ FOREIGN_KEYS = {
     "lineitem": ("l_partkey", "l_suppkey"),
 }
 """Columns that people index, which no primary key begins with (§1.4.2)."""
+LAKE, SHOP = "Lake", "Shop"
+"""The connection of the Parquet files, and that of the PostgreSQL database."""
+MIXED = {
+    "region": (SHOP, False),
+    "nation": (LAKE, True),
+    "supplier": (SHOP, True),
+    "part": (LAKE, False),
+    "partsupp": (SHOP, False),
+    "customer": (LAKE, True),
+    "orders": (LAKE, False),
+    "lineitem": (SHOP, True),
+}
+"""Where each table stands in the mixed queries, and whether it is read from the cache."""
+PLACEMENTS = ("cached", "parquet", "postgresql", "mixed")
+"""Where tables are: all cached, all live (in files, in a database), or some here and some there."""
 LOOPBACK = "127.0.0.0/8"
 _SCHEMA = "public"
 _ATTEMPTS = count(1)
@@ -208,15 +223,36 @@ class Account:
             engine.close()
 
 
-def parquet_source(tpch: Tpch, name: str = "Lake") -> Connected:
+def parquet_source(tpch: Tpch, name: str = LAKE) -> Connected:
     """The Parquet files as a connection."""
     values = {"URI": str(tpch.parquet), "Format": "Auto", "IncludeColumnHeaders": "True"}
     return Connected(name, "Files", values, "Files", (str(tpch.parquet),))
 
 
-def postgresql_source(values: Mapping[str, str], name: str = "Shop") -> Connected:
+def postgresql_source(values: Mapping[str, str], name: str = SHOP) -> Connected:
     """A database that was filled as a connection."""
     return Connected(name, "PostgreSQL", values, _SCHEMA)
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A query over tables that are somewhere: its text, the copies, and the default catalog."""
+
+    text: str
+    kept: Collection[tuple[str, str]]
+    catalog: str
+
+
+def placed(text: str, placement: str, lake: Connected, shop: Connected) -> Placed:
+    """A query of TPC-H over its tables as a placement has them."""
+    if placement == "cached":
+        return Placed(text, [(shop.name, table) for table in KEYS], shop.name)
+    if placement == "mixed":
+        connections = {LAKE: lake, SHOP: shop}
+        places = {table: connections[name] for table, (name, _) in MIXED.items()}
+        kept = [(places[table].name, table) for table, (_, cached) in MIXED.items() if cached]
+        return Placed(spread(text, places), kept, "")
+    return Placed(text, (), {"parquet": lake, "postgresql": shop}[placement].name)
 
 
 def spread(text: str, places: Mapping[str, Connected]) -> str:

@@ -13,18 +13,6 @@ from tidewell.cache import CacheAddress
 from tidewell.state.embedded import EmbeddedServer
 
 SCALE = 0.01
-LAKE, SHOP = "Lake", "Shop"
-MIXED = {
-    "region": (SHOP, False),
-    "nation": (LAKE, True),
-    "supplier": (SHOP, True),
-    "part": (LAKE, False),
-    "partsupp": (SHOP, False),
-    "customer": (LAKE, True),
-    "orders": (LAKE, False),
-    "lineitem": (SHOP, True),
-}
-"""Where each table stands in the mixed queries, and whether it is read from the cache."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +32,8 @@ def world(server: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> I
     data = Tpch(folder, SCALE)
     with new_cache_database(server) as shop, new_cache_database(server) as cache:
         data.fill(shop.url)
-        lake = tpch.parquet_source(data, LAKE)
-        connected = tpch.postgresql_source(shop.values, SHOP)
+        lake = tpch.parquet_source(data)
+        connected = tpch.postgresql_source(shop.values)
         account = Account(address_of(cache), (lake, connected))
         for table in tpch.KEYS:
             account.keep(lake, table)
@@ -66,28 +54,13 @@ def references(world: World) -> dict[int, Answer]:
 
 
 @pytest.mark.parametrize("number", tpch.QUERIES)
-def test_all_cached(world: World, references: dict[int, Answer], number: int) -> None:
-    kept = [(SHOP, table) for table in tpch.KEYS]
-    with world.account.engine(world.spill, kept, SHOP) as engine:
-        answer = answer_of(engine, world.tpch.query(number))
-    assert differences(answer, references[number]) == []
-
-
-@pytest.mark.parametrize("number", tpch.QUERIES)
-@pytest.mark.parametrize("catalog", [LAKE, SHOP], ids=["parquet", "postgresql"])
-def test_all_live(world: World, references: dict[int, Answer], number: int, catalog: str) -> None:
-    with world.account.engine(world.spill, (), catalog) as engine:
-        answer = answer_of(engine, world.tpch.query(number))
-    assert differences(answer, references[number]) == []
-
-
-@pytest.mark.parametrize("number", tpch.QUERIES)
-def test_mixed(world: World, references: dict[int, Answer], number: int) -> None:
-    connections = {LAKE: world.lake, SHOP: world.shop}
-    places = {table: connections[name] for table, (name, _) in MIXED.items()}
-    kept = [(name, table) for table, (name, cached) in MIXED.items() if cached]
-    with world.account.engine(world.spill, kept) as engine:
-        answer = answer_of(engine, tpch.spread(world.tpch.query(number), places))
+@pytest.mark.parametrize("placement", tpch.PLACEMENTS)
+def test_the_answer_is_duckdb_s(
+    world: World, references: dict[int, Answer], placement: str, number: int
+) -> None:
+    query = tpch.placed(world.tpch.query(number), placement, world.lake, world.shop)
+    with world.account.engine(world.spill, query.kept, query.catalog) as engine:
+        answer = answer_of(engine, query.text)
     assert differences(answer, references[number]) == []
 
 
