@@ -1,6 +1,6 @@
 """Scheduled queries over HTTP: a SELECT into a table of the cache, a statement at its source."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,11 @@ import pytest
 
 from tests.acceptance.conftest import connect
 from tests.conftest import CacheDatabase
+from tests.mariadb_server import MariaDBServer
 from tests.product import ok, run_now, wait_for_end
 
 Make = Callable[..., dict[str, Any]]
+Till = tuple[Callable[[str], list[tuple[Any, ...]]], str]
 
 
 def body(query: str, **params: Any) -> dict[str, Any]:
@@ -148,6 +150,79 @@ def test_an_insert_that_fails_in_the_middle_leaves_nothing(make: Make, shop: Cac
     )
     assert job["lastRun"]["status"] == "JOB_FAILED"
     assert rows(shop, 'SELECT count(*) FROM "Stock"') == [(3,)]
+
+
+@pytest.fixture
+def till(client: httpx.Client, mariadb: MariaDBServer) -> Iterator[Till]:
+    """A customer's own MariaDB that can be written to, and what asks it."""
+    with mariadb.database() as name:
+
+        def ask(statement: str) -> list[tuple[Any, ...]]:
+            with mariadb.connect(name) as connection, connection.cursor() as cursor:
+                cursor.execute(statement)
+                return list(cursor.fetchall())
+
+        ask(
+            "CREATE TABLE Stock (id int PRIMARY KEY, `Name` varchar(20), "
+            "pieces int NOT NULL CHECK (pieces < 100))"
+        )
+        ask("INSERT INTO Stock VALUES (1, 'nail', 5), (2, 'screw', 0), (3, 'nut', 9)")
+        connect(client, "Till", "MySQL", mariadb.connection_string(name))
+        yield ask, name
+
+
+def test_insert_update_and_delete_run_at_a_mysql_connection(make: Make, till: Till) -> None:
+    ask, schema = till
+    for query, affected in (
+        (
+            "INSERT INTO Till.{schema}.Stock (id, name, pieces) "
+            "SELECT id + 10, name, 1 FROM Office.Files.people WHERE id < 3",
+            2,
+        ),
+        (
+            "UPDATE Till.{schema}.Stock SET PIECES = pieces + 1, [name] = UPPER(name) WHERE id = 1",
+            1,
+        ),
+        (
+            "DELETE FROM Till.{schema}.Stock WHERE id < 10 AND pieces < "
+            "(SELECT AVG(s.pieces) FROM Till.{schema}.Stock s)",
+            1,
+        ),
+    ):
+        job = make(query.replace("{schema}", schema))
+        assert job["lastRun"]["status"] == "JOB_SUCCESS", job
+        assert job["lastRun"]["rowsAffected"] == affected
+    assert ask("SELECT * FROM Stock ORDER BY id") == [
+        (1, "NAIL", 6),
+        (3, "nut", 9),
+        (11, "Ada", 1),
+        (12, "Grace", 1),
+    ]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        # Key 2 is there: row 2 of the people fails, row 1 (key 4) had gone in before.
+        "INSERT INTO Till.{schema}.Stock (id, name, pieces) "
+        "SELECT CASE id WHEN 1 THEN 4 ELSE id END, name, 1 FROM Office.Files.people ORDER BY id",
+        # The third row breaks the table's CHECK; the first two were changed before.
+        "UPDATE Till.{schema}.Stock SET pieces = pieces * 12",
+        # The last row is held by another table.
+        "DELETE FROM Till.{schema}.Stock",
+    ],
+    ids=["insert", "update", "delete"],
+)
+def test_a_statement_that_fails_in_the_middle_changes_nothing_in_mysql(
+    make: Make, till: Till, query: str
+) -> None:
+    ask, schema = till
+    ask("CREATE TABLE Held (part int, FOREIGN KEY (part) REFERENCES Stock (id))")
+    ask("INSERT INTO Held VALUES (3)")
+    before = ask("SELECT * FROM Stock ORDER BY id")
+    job = make(query.replace("{schema}", schema))
+    assert job["lastRun"]["status"] == "JOB_FAILED"
+    assert ask("SELECT * FROM Stock ORDER BY id") == before
 
 
 @pytest.mark.parametrize(
