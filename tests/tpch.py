@@ -11,7 +11,7 @@ from importlib.resources import files
 from itertools import count
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID, uuid4, uuid5
 
 import duckdb
 import psycopg
@@ -161,11 +161,17 @@ class Account:
     cache: CacheAddress
     connections: tuple[Connected, ...]
 
+    @property
+    def cache_url(self) -> str:
+        """The address of the cache for psycopg."""
+        one = self.cache
+        return f"postgresql://{one.user}:{one.password}@{one.host}:{one.port}/{one.database}"
+
     def keep(self, connected: Connected, table: str) -> None:
-        """Load a table into the cache, as a caching job does."""
+        """Load a table into the cache, as its caching job does."""
         task = CachingTask(
             run_id=uuid4(),
-            job_id=uuid4(),
+            job_id=uuid5(connected.id, table),
             attempt=next(_ATTEMPTS),
             driver=connected.driver,
             source=strings.parse(connected.text, registry.driver(connected.driver).keys),

@@ -35,6 +35,8 @@ class Use:
     named: Named
     columns: Mapping[str, Column]
     """The table's columns by the name that the statement has for them."""
+    written: tuple[str, str, str] = ("", "", "")
+    """The catalog, the schema and the name that the statement gives the table."""
 
 
 @dataclass(frozen=True)
@@ -83,10 +85,10 @@ def bind(query: exp.Query, catalog: Catalog) -> Bound:
     return Bound(bound, tuple(uses.values()), outputs)
 
 
-def described(query: exp.Expr) -> exp.Expr:
-    """A statement that has the columns of another and none of its rows."""
-    inner = exp.Subquery(this=query, alias=exp.TableAlias(this=exp.to_identifier("described")))
-    return exp.select("*").from_(inner).limit(0)
+def written_table(use: Use) -> exp.Table:
+    """The table of a use as its statement names it, without its place there."""
+    catalog, schema, name = (exp.to_identifier(one or None, quoted=True) for one in use.written)
+    return exp.Table(this=name, db=schema, catalog=catalog)
 
 
 def sql_type(kind: pa.DataType) -> str:
@@ -152,7 +154,8 @@ def _put_keys(query: exp.Query, catalog: Catalog) -> dict[str, Use]:
                 continue
             named = catalog.find(table)
             key = f"use {len(uses)}"
-            uses[key] = Use(key, named, _by_folded_name(named.columns))
+            written = (table.catalog, table.db, table.name)
+            uses[key] = Use(key, named, _by_folded_name(named.columns), written)
             _follow_long_names(scope, table)
             alias = table.alias or _free_name(table.name, taken)
             taken.add(alias)

@@ -1,15 +1,17 @@
 """Run a whole statement in the customer's PostgreSQL, where all its tables are cached."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import orjson
 import psycopg
 import pyarrow as pa
+from psycopg import sql
 from sqlglot import exp
 from sqlglot.errors import ErrorLevel, UnsupportedError
 
@@ -17,8 +19,9 @@ from tidewell.cache.address import CacheAddress, Connection, explained
 from tidewell.cache.names import LONGEST_BYTES, column_names, fitted
 from tidewell.cache.plan import Place
 from tidewell.errors import QueryFailed, QueryTimeout, Stopped
-from tidewell.query.binding import Bound, described
+from tidewell.query.binding import Bound
 from tidewell.query.places import failure
+from tidewell.query.plans import Plan
 from tidewell.query.result import Chunk, Result, ResultColumn, base64_of
 from tidewell.query.sessions import SESSIONS
 from tidewell.query.typing import is_a
@@ -108,6 +111,21 @@ def _stored_columns(rows: Sequence[tuple[Any, ...]]) -> StoredColumns:
     return StoredColumns(tuple(columns), stored)
 
 
+def _by_place(
+    places: Sequence[Place], rows: Iterable[tuple[Any, ...]]
+) -> Iterator[tuple[Place, StoredColumns]]:
+    for number, own in groupby(rows, key=lambda row: row[0]):
+        listed = [row[1:] for row in own]
+        loaded = [row for row in listed if row[0] is not None]
+        yield places[number - 1], _stored_columns(loaded or listed)
+
+
+_KNOWN: WeakKeyDictionary[Connection, dict[Place, tuple[tuple[str, ...], StoredColumns]]] = (
+    WeakKeyDictionary()
+)
+"""What a session has learnt of its cache: columns, with the version of each table."""
+
+
 class CacheSession:
     """A session on a customer's cache that reads only. Not shared between threads but `cancel`."""
 
@@ -128,30 +146,31 @@ class CacheSession:
             "schemas": [place.schema for place in places],
             "tables": [place.table for place in places],
         }
+        known = _KNOWN.setdefault(self._connection, {})
         with self._errors():
-            rows = self._connection.execute(_SQL["columns"], at).fetchall()
-        found: dict[Place, StoredColumns] = {}
-        for number, own in groupby(rows, key=lambda row: row[0]):
-            listed = [row[1:] for row in own]
-            loaded = [row for row in listed if row[0] is not None]
-            found[places[number - 1]] = _stored_columns(loaded or listed)
-        return found
+            told = self._connection.execute(_SQL["versions"], at).fetchall()
+            versions = {places[number - 1]: tuple(map(str, rest)) for number, *rest in told}
+            if any(known.get(one, ("",))[0] != version for one, version in versions.items()):
+                rows = self._connection.execute(_SQL["columns"], at).fetchall()
+                found = dict(_by_place(places, rows))
+                known.update({one: (versions[one], found[one]) for one in found})
+        return {one: known[one][1] for one in versions if one in known}
 
-    def run(self, bound: Bound, values: Sequence[Any], *, schema_only: bool) -> Result:
+    def run(self, plan: Plan, values: Sequence[Any], *, schema_only: bool) -> Result:
         """Run a statement over cached tables; rows come as they are taken."""
-        chunks = self._rows(bound, values, schema_only=schema_only)
+        chunks = self._rows(plan.text, values, schema_only=schema_only)
         columns = next(chunks)
-        outputs = bound.outputs
         return Result(
             tuple(
-                ResultColumn(output, kind) for output, kind in zip(outputs, columns, strict=True)
+                ResultColumn(output, kind)
+                for output, kind in zip(plan.outputs, columns, strict=True)
             ),
             chunks,
         )
 
-    def plan(self, bound: Bound, values: Sequence[Any]) -> list[str]:
+    def explained(self, plan: Plan, values: Sequence[Any]) -> list[str]:
         """PostgreSQL's own plan of a statement, a line each."""
-        text = _SQL["explain"].replace("{statement}", statement_of(bound, schema_only=False))
+        text = _SQL["explain"].replace("{statement}", plan.text)
         with self._errors(), psycopg.RawCursor(self._connection) as cursor:
             return [row[0] for row in cursor.execute(text.encode(), values).fetchall()]
 
@@ -174,23 +193,22 @@ class CacheSession:
     @property
     def _connection(self) -> Connection:
         if self._opened is None:
-            self._opened = SESSIONS.begin(self._address, _SQL["read_only"])
-            milliseconds = str(int(self._timeout * 1000))
-            self._opened.execute(_SQL["bound"], {"milliseconds": milliseconds})
+            self._opened = SESSIONS.begin(self._address, beginning(self._timeout))
         return self._opened
 
-    def _rows(self, bound: Bound, values: Sequence[Any], *, schema_only: bool) -> Iterator[Any]:
+    def _rows(self, text: str, values: Sequence[Any], *, schema_only: bool) -> Iterator[Any]:
         """First the types of the columns, then chunks of rows.
 
         A stream without any row tells no columns either: then they are asked for apart.
         """
-        text = statement_of(bound, schema_only=schema_only)
+        without_rows = _SQL["described"].replace("{statement}", text)
         self._streaming = True
         with self._errors(), psycopg.RawCursor(self._connection) as cursor:
-            rows = cursor.stream(text.encode(), values, binary=True, size=ROWS_AT_ONCE)
+            asked = without_rows if schema_only else text
+            rows = cursor.stream(asked.encode(), values, binary=True, size=ROWS_AT_ONCE)
             chunk = [row for row in [next(rows, None)] if row is not None]
             if not chunk:
-                cursor.execute(statement_of(bound, schema_only=True).encode(), values)
+                cursor.execute(without_rows.encode(), values)
             described = cursor.description or []
             yield [_type(one) for one in described]
             convert = conversions(described)
@@ -221,7 +239,13 @@ class CacheSession:
             raise explained(error, self._address) from error
 
 
-def statement_of(bound: Bound, *, schema_only: bool) -> str:
+def beginning(seconds: float) -> str:
+    """What begins the transaction of a query, whose statements may take so long."""
+    milliseconds = sql.Literal(int(seconds * 1000))
+    return sql.SQL(_SQL["begin"]).format(milliseconds=milliseconds).as_string()
+
+
+def statement_of(bound: Bound) -> str:
     """The statement as PostgreSQL runs it, over the places of its tables."""
     places = {use.key: use.named.copy.place for use in bound.uses if use.named.copy}
 
@@ -238,8 +262,6 @@ def statement_of(bound: Bound, *, schema_only: bool) -> str:
         return node
 
     query = bound.query.transform(put)
-    if schema_only:
-        query = described(query)
     try:
         return query.sql(dialect="postgres", comments=False, unsupported_level=ErrorLevel.IMMEDIATE)
     except UnsupportedError as error:

@@ -20,13 +20,35 @@ SELECT place.number, array_position(kept.columns, a.attname::text), a.attname,
     ON kept.cache_schema = place.cache_schema AND kept.cache_table = place.cache_table
  ORDER BY place.number, array_position(kept.columns, a.attname::text), a.attnum;
 
--- name: read_only
--- The transaction of a query: it sees one moment and changes nothing.
-BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
+-- name: versions
+-- What is another whenever the columns of a cached table are others to `columns`: its number, which
+-- table it is, what its job loads, and which transactions wrote its columns, their comments and its
+-- key.
+SELECT place.number, class.oid::bigint, kept.columns,
+       ARRAY (SELECT a.xmin::text FROM pg_attribute AS a
+               WHERE a.attrelid = class.oid AND a.attnum > 0 ORDER BY a.attnum),
+       ARRAY (SELECT d.xmin::text FROM pg_description AS d
+               WHERE d.objoid = class.oid AND d.classoid = 'pg_class'::regclass
+               ORDER BY d.objsubid),
+       ARRAY (SELECT k.xmin::text FROM pg_index AS k
+               WHERE k.indrelid = class.oid AND k.indisprimary)
+  FROM unnest(%(schemas)s::text[], %(tables)s::text[])
+       WITH ORDINALITY AS place (cache_schema, cache_table, number)
+  JOIN pg_class AS class ON class.relname = place.cache_table
+  JOIN pg_namespace AS namespace
+    ON namespace.oid = class.relnamespace AND namespace.nspname = place.cache_schema
+  LEFT JOIN tidewell.cached_table AS kept
+    ON kept.cache_schema = place.cache_schema AND kept.cache_table = place.cache_table;
 
--- name: bound
--- How long one statement may take, in milliseconds.
-SELECT set_config('statement_timeout', %(milliseconds)s, true);
+-- name: begin
+-- The transaction of a query, which sees one moment and changes nothing, and how long one statement
+-- in it may take.
+BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
+SET LOCAL statement_timeout = {milliseconds};
+
+-- name: described
+-- The columns of a statement, and none of its rows.
+SELECT * FROM ({statement}) AS described LIMIT 0;
 
 -- name: explain
 -- The plan of a statement, which is not executed.

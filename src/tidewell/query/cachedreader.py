@@ -9,7 +9,7 @@ from psycopg import sql
 from tidewell.cache.address import CacheAddress, connect, explained
 from tidewell.cache.plan import Place
 from tidewell.errors import Stopped
-from tidewell.query.cached import conversions
+from tidewell.query.cached import beginning, conversions
 from tidewell.query.result import as_batch
 from tidewell.sources.protocol import Comparison, ReadRequest
 from tidewell.state.statements import statements
@@ -50,8 +50,7 @@ class CachedTable:
             try:
                 if self._cancelled:
                     raise Stopped
-                connection.execute(_SQL["read_only"])
-                connection.execute(_SQL["bound"], {"milliseconds": str(int(self._seconds * 1000))})
+                connection.execute(beginning(self._seconds).encode())
                 yield from self._batches(connection)
                 connection.execute("COMMIT")
             except psycopg.Error as error:

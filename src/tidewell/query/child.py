@@ -25,9 +25,11 @@ from tidewell.lean import keep_pandas_out
 from tidewell.query import catalogue, live
 from tidewell.query.encoding import Encoder
 from tidewell.query.engine import Answer, Engine
+from tidewell.query.live import DUCKS
 from tidewell.query.messages import DATA, END, ERROR, HEAD, Format, QueryTask, write_frame
 from tidewell.query.opening import engine_of
 from tidewell.query.parameters import read_parameters
+from tidewell.query.plans import PLANS
 from tidewell.query.sessions import IDLE_SECONDS, SESSIONS
 
 _HELD_BACK = 1 << 20
@@ -35,6 +37,8 @@ _HELD_BACK = 1 << 20
 _GRACE_SECONDS = 2.0
 _STREAM_SECONDS = 600.0
 """How long an answer that has begun may take to be sent."""
+_PAUSE_SECONDS = 0.05
+"""How long it waits for a task before it tidies up, which would only hold the next one up."""
 _FIRST_TO_GO = "500"
 
 
@@ -55,45 +59,41 @@ class Process:
         while (task := self._next()) is not None:
             self._execute(task)
             self._answers.flush()
-            live.prepare()
-            gc.collect()
-            pa.default_memory_pool().release_unused()
 
     def _next(self) -> QueryTask | None:
-        """The next task; None: there is none to come. A session does not wait long for it."""
-        try:
-            return self._tasks.get(timeout=IDLE_SECONDS)
-        except Empty:
-            SESSIONS.close()
-            return self._tasks.get()
+        """The next task; None: there is none to come. What is kept does not wait long for it."""
+        for seconds, pause in ((_PAUSE_SECONDS, _tidy), (IDLE_SECONDS, _let_go)):
+            with suppress(Empty):
+                return self._tasks.get(timeout=seconds)
+            pause()
+        return self._tasks.get()
 
     def _execute(self, task: QueryTask) -> None:
         self._late = False
         watch = threading.Timer(task.seconds, self._end_late)
         watch.daemon = True
         watch.start()
-        with tempfile.TemporaryDirectory(prefix="tidewell-query-") as spill:
-            engine = engine_of(task, spill)
+        engine = engine_of(task, tempfile.gettempdir())
+        with self._lock:
+            self._engine = engine
+        try:
+            self._answer(task, engine, watch)
+        except TidewellError as error:
+            self._fail(QueryTimeout() if self._late else error)
+        except RecursionError:
+            self._fail(QueryFailed("The query cannot be run: it is nested too deeply."))
+        except Exception as error:  # noqa: BLE001 - the last line of defence: it must answer
+            sys.stderr.write(_masked(traceback.format_exc(), task))
+            self._fail(
+                QueryTimeout()
+                if self._late
+                else TidewellError(f"A query ended by {type(error).__name__}.")
+            )
+        finally:
+            watch.cancel()
             with self._lock:
-                self._engine = engine
-            try:
-                self._answer(task, engine, watch)
-            except TidewellError as error:
-                self._fail(QueryTimeout() if self._late else error)
-            except RecursionError:
-                self._fail(QueryFailed("The query cannot be run: it is nested too deeply."))
-            except Exception as error:  # noqa: BLE001 - the last line of defence: it must answer
-                sys.stderr.write(_masked(traceback.format_exc(), task))
-                self._fail(
-                    QueryTimeout()
-                    if self._late
-                    else TidewellError(f"A query ended by {type(error).__name__}.")
-                )
-            finally:
-                watch.cancel()
-                with self._lock:
-                    self._engine = None
-                engine.close()
+                self._engine = None
+            engine.close()
 
     def _answer(self, task: QueryTask, engine: Engine, watch: threading.Timer) -> None:
         """Send the answer; its first part waits until it is sure that it is one."""
@@ -163,6 +163,21 @@ class Process:
             raise Stopped from None
 
 
+def _tidy() -> None:
+    """Make ready for the next task while none is there."""
+    live.prepare()
+    gc.collect()
+    # What is there now mostly stays; the process does not live for long enough to look again.
+    gc.freeze()
+    pa.default_memory_pool().release_unused()
+
+
+def _let_go() -> None:
+    """Close what waits for another query of the same account."""
+    SESSIONS.close()
+    DUCKS.close()
+
+
 def _masked(text: str, task: QueryTask) -> str:
     """A traceback without the secrets of the task, which an error's message may hold."""
     # Imported where it is needed: a process that starts has no time to lose.
@@ -220,10 +235,12 @@ def main() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000)
-    SESSIONS.keeps = True
+    # What a query spills to disk is nobody else's to read.
+    os.umask(0o077)
+    SESSIONS.keeps = DUCKS.keeps = PLANS.keeps = True
     with suppress(Stopped):
         Process(commands, answers).serve()
-    SESSIONS.close()
+    _let_go()
 
 
 if __name__ == "__main__":

@@ -15,13 +15,16 @@ from sqlglot import exp
 from tidewell.cache.address import CacheAddress
 from tidewell.cache.plan import Place
 from tidewell.errors import CacheUnavailable, QueryFailed, SourceUnavailable, Stopped
-from tidewell.query.binding import Bound, Output, Use, bind
+from tidewell.query.binding import Bound, Output, Use, bind, written_table
 from tidewell.query.cached import CacheSession, StoredColumns
+from tidewell.query.cached import statement_of as cached_statement
 from tidewell.query.cachedreader import CachedTable
 from tidewell.query.live import LiveSession, SourceTable, Table, computable
+from tidewell.query.live import statement_of as live_statement
 from tidewell.query.naming import Catalog, Connected, Copy, Named
 from tidewell.query.placeholders import put_parameters
-from tidewell.query.pushdown import Pushed, pushed_down
+from tidewell.query.plans import PLANS, Plan, key_of
+from tidewell.query.pushdown import Pushed, pushable
 from tidewell.query.reading import Statement, parsed_statement, read
 from tidewell.query.result import Result, ResultColumn, Row
 from tidewell.query.writing import bind_write, connections_of, is_writing
@@ -66,10 +69,13 @@ class Engine:
         *,
         default_catalog: str = "",
         default_schema: str = "",
+        world: bytes = b"",
     ) -> None:
+        """`world`: a digest of what the names of a statement may lead to (`plans.world_of`)."""
         self._connections = {one.id: one for one in connections}
         self._cache = cache
         self._limits = limits
+        self._world = world
         self._sessions: list[CacheSession | LiveSession] = []
         self._sources: dict[Any, Source] = {}
         self._cancelled = False
@@ -92,42 +98,48 @@ class Engine:
 
     def run(self, text: str, parameters: Mapping[str, Any], *, schema_only: bool = False) -> Answer:
         """Run a statement. Raises QueryFailed, a SourceError, a CacheError or Stopped."""
-        return self.run_read(read(text), parameters, schema_only=schema_only)
+        key = key_of(self._world, text, parameters)
+        kept = PLANS.get(key)
+        plan = self._as_of_now(kept) if kept else None
+        if plan is None:
+            plan = self._planned(read(text), parameters)
+            PLANS.put(key, plan)
+        return self._run(plan, parameters, schema_only=schema_only)
 
     def run_read(
         self, statement: Statement, parameters: Mapping[str, Any], *, schema_only: bool = False
     ) -> Answer:
         """Run a statement that has been read. Raises as `run` does."""
-        bound = self._bound(statement)
+        return self._run(self._planned(statement, parameters), parameters, schema_only=schema_only)
+
+    def _run(self, plan: Plan, parameters: Mapping[str, Any], *, schema_only: bool) -> Answer:
         if self._cancelled:
             raise Stopped
-        cached = bool(bound.uses) and all(use.named.copy for use in bound.uses)
-        # A statement that runs in the cache as a whole has nothing to push down but itself.
-        whole = cached and not statement.explain
-        pushed = {} if whole else pushed_down(bound, parameters)
-        values = put_parameters(bound.query, parameters)
-        if statement.explain:
-            return self._answer(bound, self._explained(bound, pushed, values, cached=cached))
-        if cached:
-            result = self._cache_session().run(bound, values, schema_only=schema_only)
+        values = plan.values(parameters)
+        pushed = {key: one.with_values(parameters) for key, one in plan.pushable.items()}
+        if plan.explain:
+            return self._answer(plan, self._explained(plan, pushed, values))
+        if plan.cached:
+            result = self._cache_session().run(plan, values, schema_only=schema_only)
         else:
             scans = {
-                use.key: scan for use in bound.uses if (scan := self._scan(use, pushed[use.key]))
+                use.key: scan for use in plan.uses if (scan := self._scan(use, pushed[use.key]))
             }
             session = LiveSession(
                 memory=self._limits.memory,
                 threads=self._limits.threads,
                 spill=self._limits.spill,
                 scans=scans,
+                world=self._world,
             )
             self._sessions.append(session)
             tables = {
                 use.key: self._table(use, pushed[use.key])
-                for use in bound.uses
+                for use in plan.uses
                 if use.key not in scans
             }
-            result = session.run(bound, tables, values, schema_only=schema_only)
-        return self._answer(bound, result)
+            result = session.run(plan, tables, values, schema_only=schema_only)
+        return self._answer(plan, result)
 
     def describe(self, text: str) -> dict[str, Any]:
         """What a scheduled query does: whether it writes, over which connections, which columns.
@@ -169,10 +181,30 @@ class Engine:
         self._mentioned = {table.name.casefold() for table in statement.query.find_all(exp.Table)}
         return bind(statement.query, self.catalog)
 
-    def _answer(self, bound: Bound, result: Result) -> Answer:
-        used = {use.named.connection_id for use in bound.uses}
+    def _planned(self, statement: Statement, parameters: Mapping[str, Any]) -> Plan:
+        bound = self._bound(statement)
+        cached = bool(bound.uses) and all(use.named.copy for use in bound.uses)
+        # A statement that runs in the cache as a whole has nothing to push down but itself.
+        pushed = {} if cached and not statement.explain else pushable(bound)
+        order = put_parameters(bound.query, parameters)
+        text = cached_statement(bound) if cached else live_statement(bound)
+        return Plan(text, order, bound.uses, bound.outputs, pushed, statement.explain)
+
+    def _as_of_now(self, plan: Plan) -> Plan | None:
+        """A plan that was kept, where its names mean what they did; None: it has to be made anew.
+
+        What is wrong with a name is then said with its place.
+        """
+        self._mentioned = {use.written[-1].casefold() for use in plan.uses}
+        try:
+            return plan.over([self.catalog.find(written_table(use)) for use in plan.uses])
+        except QueryFailed:
+            return None
+
+    def _answer(self, plan: Plan, result: Result) -> Answer:
+        used = {use.named.connection_id for use in plan.uses}
         drivers = {self._connections[one].driver for one in used}
-        times = [use.named.copy.refreshed_at for use in bound.uses if use.named.copy]
+        times = [use.named.copy.refreshed_at for use in plan.uses if use.named.copy]
         return Answer(result, tuple(sorted(drivers)), min(times, default=None))
 
     def _scan(self, use: Use, pushed: Pushed) -> FileScan | None:
@@ -199,15 +231,14 @@ class Engine:
 
     def _explained(
         self,
-        bound: Bound,
+        plan: Plan,
         pushed: Mapping[str, Pushed],
         values: Sequence[Any],
-        *,
-        cached: bool,
     ) -> Result:
         """A row for each use of a table: where it is read, as of when, and what is pushed there."""
         rows: list[Row] = []
-        for use in bound.uses:
+        cached = plan.cached
+        for use in plan.uses:
             part = pushed[use.key]
             where = " AND ".join(f"{one.column} {one.operator} {one.value}" for one in part.where)
             rows.append(
@@ -223,7 +254,7 @@ class Engine:
         if cached:
             rows += [
                 ("", "plan", None, "", line, None)
-                for line in self._cache_session().plan(bound, values)
+                for line in self._cache_session().explained(plan, values)
             ]
         columns = (
             ("TABLE", pa.string()),

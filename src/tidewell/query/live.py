@@ -5,10 +5,13 @@ columns, comparisons and the limit that the statement lets us push down.
 """
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, Protocol
+from uuid import uuid4
 
 import duckdb
 import pyarrow as pa
@@ -23,8 +26,9 @@ from tidewell.errors import (
     Stopped,
     TidewellError,
 )
-from tidewell.query.binding import APART, Bound, Use, described
+from tidewell.query.binding import APART, Bound, Use
 from tidewell.query.places import failure
+from tidewell.query.plans import Plan
 from tidewell.query.result import Chunk, Result, ResultColumn
 from tidewell.sources.protocol import Column, FileScan, ReadRequest, Source
 from tidewell.sources.residual import apply_residual
@@ -43,6 +47,7 @@ _CONFIG: dict[str, str | bool | int | float | list[str]] = {
 }
 _SPARE: list[duckdb.DuckDBPyConnection] = []
 """At most one, of this process: an empty database that nobody has used."""
+_MOST_KEPT = 4
 
 
 class Table(Protocol):
@@ -109,6 +114,40 @@ def prepare() -> None:
         _SPARE.append(duckdb.connect(config=_CONFIG))
 
 
+class Ducks:
+    """DuckDBs that wait for another query of the same account over the same files.
+
+    `keeps`: whether any is kept. What each may do was locked when it was opened, for these files;
+    so one is kept only for queries that may do the very same, and nothing of the last one is in it.
+    """
+
+    def __init__(self) -> None:
+        self.keeps = False
+        self._kept: OrderedDict[Hashable, duckdb.DuckDBPyConnection] = OrderedDict()
+
+    def take(self, bounds: Hashable) -> duckdb.DuckDBPyConnection | None:
+        """One that has these bounds."""
+        return self._kept.pop(bounds, None)
+
+    def give(self, bounds: Hashable, duck: duckdb.DuckDBPyConnection) -> None:
+        """Keep one, and close the one that was not used for longest."""
+        if not self.keeps or bounds in self._kept:
+            duck.close()
+            return
+        self._kept[bounds] = duck
+        if len(self._kept) > _MOST_KEPT:
+            self._kept.popitem(last=False)[1].close()
+
+    def close(self) -> None:
+        """Close those that are kept."""
+        while self._kept:
+            self._kept.popitem()[1].close()
+
+
+DUCKS = Ducks()
+"""Those of this process."""
+
+
 class _Stream:
     """What DuckDB scans: each time it asks for a stream, the table is read again."""
 
@@ -147,31 +186,33 @@ class LiveSession:
     """
 
     def __init__(
-        self, *, memory: str, threads: int, spill: str, scans: Mapping[str, FileScan] | None = None
+        self,
+        *,
+        memory: str,
+        threads: int,
+        spill: str,
+        scans: Mapping[str, FileScan] | None = None,
+        world: bytes = b"",
     ) -> None:
-        self.duck = _SPARE.pop() if _SPARE else duckdb.connect(config=_CONFIG)
-        bounds = {"memory": memory, "threads": threads, "spill": spill}
-        for name, value in bounds.items():
-            self.duck.execute(_SQL[name], {name: value})
+        """`spill`: a folder in which it makes one of its own for what memory cannot hold. `world`:
+        a digest of the account and its connections."""
+        scans = scans or {}
+        files = tuple(sorted({str(file) for scan in scans.values() for file in scan.files}))
+        self._bounds = (world, memory, threads, spill, files)
         self._tables: list[Table] = []
         self._errors: list[TidewellError] = []
         self._cancelled = threading.Event()
-        self.duck.execute(_SQL["utc"])
-        if scans:
-            files = sorted({str(file) for scan in scans.values() for file in scan.files})
-            self.duck.execute(_SQL["allow"], {"files": files})
-        self.duck.execute(_SQL["shut"])
-        for key, scan in (scans or {}).items():
-            view = sql.SQL(_SQL["scan"]).format(
-                key=sql.Identifier(key), relation=sql.SQL(scan.relation)
-            )
+        self._whole = False
+        self._made: list[tuple[str, bool]] = []
+        kept = DUCKS.take(self._bounds)
+        self.duck = kept or _opened(memory, threads, spill, files)
+        for key, scan in scans.items():
             with self._told():
-                self.duck.execute(view.as_string())
-        self.duck.execute(_SQL["lock"])
+                self._view("scan", key, relation=sql.SQL(scan.relation))
 
     def run(
         self,
-        bound: Bound,
+        plan: Plan,
         tables: Mapping[str, Table],
         values: Sequence[Any],
         *,
@@ -179,16 +220,16 @@ class LiveSession:
     ) -> Result:
         """Run a statement over tables by the keys of their uses; rows come as they are taken."""
         self._tables.extend(tables.values())
-        for use in bound.uses:
+        for use in plan.uses:
             if use.key in tables:
                 self._hand_over(use, tables[use.key])
-        text = statement_of(bound, schema_only=schema_only)
+        text = _SQL["described"].replace("{statement}", plan.text) if schema_only else plan.text
         with self._told():
             reader = self.duck.execute(text, list(values)).to_arrow_reader(ROWS_AT_ONCE)
         return Result(
             tuple(
                 ResultColumn(output, _told_type(field.type))
-                for output, field in zip(bound.outputs, reader.schema, strict=True)
+                for output, field in zip(plan.outputs, reader.schema, strict=True)
             ),
             self._chunks(reader),
         )
@@ -202,22 +243,28 @@ class LiveSession:
         }
         stream = _Stream(table, apart, self._errors.append)
         if not any(_is_mishandled(field.type) for field in stream.schema):
-            self.duck.register(use.key, stream)
+            self._register(use.key, stream)
             return
         rows = f"{use.key} rows"
-        self.duck.register(rows, stream)
+        self._register(rows, stream)
         columns = [
             sql.SQL("TRY({0}) AS {0}" if _is_mishandled(field.type) else "{0}").format(
                 sql.Identifier(field.name)
             )
             for field in stream.schema
         ]
-        view = sql.SQL(_SQL["shield"]).format(
-            key=sql.Identifier(use.key),
-            columns=sql.SQL(", ").join(columns),
-            rows=sql.Identifier(rows),
+        self._view(
+            "shield", use.key, columns=sql.SQL(", ").join(columns), rows=sql.Identifier(rows)
         )
+
+    def _view(self, form: str, key: str, **parts: sql.Composable) -> None:
+        self._made.append((key, True))
+        view = sql.SQL(_SQL[form]).format(key=sql.Identifier(key), **parts)
         self.duck.execute(view.as_string())
+
+    def _register(self, name: str, stream: _Stream) -> None:
+        self._made.append((name, False))
+        self.duck.register(name, stream)
 
     def cancel(self) -> None:
         """End what runs, from another thread; it then raises Stopped."""
@@ -227,8 +274,24 @@ class LiveSession:
         self.duck.interrupt()
 
     def close(self) -> None:
-        """Let go of everything."""
-        self.duck.close()
+        """Let go of everything. The DuckDB stays for the next query where this one ended well."""
+        if not self._whole or self._cancelled.is_set() or not self._cleared():
+            self.duck.close()
+            return
+        DUCKS.give(self._bounds, self.duck)
+
+    def _cleared(self) -> bool:
+        """Whether nothing of this query is in the DuckDB any more."""
+        try:
+            for name, is_view in reversed(self._made):
+                if is_view:
+                    drop = sql.SQL(_SQL["drop"]).format(key=sql.Identifier(name))
+                    self.duck.execute(drop.as_string())
+                else:
+                    self.duck.unregister(name)
+        except duckdb.Error:
+            return False
+        return True
 
     def _chunks(self, reader: pa.RecordBatchReader) -> Iterator[Chunk]:
         with self._told():
@@ -236,6 +299,7 @@ class LiveSession:
                 if self._cancelled.is_set():
                     raise Stopped
                 yield _told_batch(batch)
+            self._whole = not self._errors
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -251,7 +315,25 @@ class LiveSession:
             raise _blamed(error) from error
 
 
-def statement_of(bound: Bound, *, schema_only: bool) -> str:
+def _opened(
+    memory: str, threads: int, spill: str, files: Sequence[str]
+) -> duckdb.DuckDBPyConnection:
+    """A DuckDB that is bounded, and let to these files only."""
+    duck = _SPARE.pop() if _SPARE else duckdb.connect(config=_CONFIG)
+    # DuckDB makes the folder when it needs it, and takes it away when it is closed.
+    own = str(Path(spill, f"tidewell-query-{uuid4()}"))
+    for name, value in {"memory": memory, "threads": threads, "spill": own}.items():
+        duck.execute(_SQL[name], {name: value})
+    for name in ("utc", "uncached"):
+        duck.execute(_SQL[name])
+    if files:
+        duck.execute(_SQL["allow"], {"files": list(files)})
+    for name in ("shut", "lock"):
+        duck.execute(_SQL[name])
+    return duck
+
+
+def statement_of(bound: Bound) -> str:
     """The statement as DuckDB runs it, over readers that are named by the keys of their uses."""
 
     def put(node: exp.Expr) -> exp.Expr:
@@ -268,8 +350,6 @@ def statement_of(bound: Bound, *, schema_only: bool) -> str:
         return node
 
     query = bound.query.transform(put)
-    if schema_only:
-        query = described(query)
     try:
         return query.sql(dialect="duckdb", comments=False, unsupported_level=ErrorLevel.IMMEDIATE)
     except UnsupportedError as error:

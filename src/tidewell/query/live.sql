@@ -1,5 +1,9 @@
 -- The DuckDB that joins what sources give.
 
+-- name: described
+-- The columns of a statement, and none of its rows.
+SELECT * FROM ({statement}) AS described LIMIT 0;
+
 -- name: utc
 -- Times without a zone are never taken for this machine's.
 SET TimeZone = 'UTC';
@@ -27,6 +31,14 @@ CREATE VIEW {key} AS {relation};
 -- name: shield
 -- A table whose filters shall not be pushed into its scan.
 CREATE VIEW {key} AS SELECT {columns} FROM {rows};
+
+-- name: uncached
+-- What it has read of a file it does not hold on to: it may wait for the next query.
+SET enable_external_file_cache = false;
+
+-- name: drop
+-- A view of a query that has ended.
+DROP VIEW IF EXISTS {key};
 
 -- name: shut
 -- No file, no network, no extension that is not built in.

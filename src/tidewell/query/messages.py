@@ -36,6 +36,8 @@ class QueryTask:
 
     kind: Kind
     connections: tuple[Mapping[str, Any], ...]
+    account: str = ""
+    """Whose they are; what a process keeps for its next query is for the same account only."""
     copies: tuple[Mapping[str, Any], ...] = ()
     cache: Mapping[str, Any] | None = None
     text: str = ""

@@ -27,7 +27,7 @@ class Copy:
     schema: str
     table: str
     place: Place
-    refreshed_at: datetime
+    refreshed_at: datetime = field(compare=False)
 
 
 @dataclass(frozen=True)

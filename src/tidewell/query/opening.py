@@ -13,6 +13,7 @@ from tidewell.egress import EgressRules
 from tidewell.query.engine import Engine, Limits
 from tidewell.query.messages import QueryTask
 from tidewell.query.naming import Connected, Copy
+from tidewell.query.plans import world_of
 from tidewell.sources import registry
 from tidewell.sources.protocol import Environment, Source, Trace, no_trace
 
@@ -38,6 +39,7 @@ def engine_of(
         Limits(task.seconds, task.memory, spill=spill),
         default_catalog=task.default_catalog,
         default_schema=task.default_schema,
+        world=world_of(task),
     )
 
 

@@ -22,8 +22,8 @@ _TYPES: dict[type, str] = {
 }
 
 
-def put_parameters(query: exp.Query, values: Mapping[str, Any]) -> list[Any]:
-    """Put `$1`, `$2` … in for the names, in place; returns the values in that order.
+def put_parameters(query: exp.Query, values: Mapping[str, Any]) -> tuple[str, ...]:
+    """Put `$1`, `$2` … in for the names, in place; returns the names in that order.
 
     Raises QueryFailed, with the place, for a name without a value.
     """
@@ -39,4 +39,4 @@ def put_parameters(query: exp.Query, values: Mapping[str, Any]) -> list[Any]:
         placed: exp.Expr = exp.Parameter(this=exp.Literal.number(order.index(name) + 1))
         kind = _TYPES.get(type(values[name]))
         node.replace(exp.cast(placed, kind, dialect="postgres") if kind else placed)
-    return [values[name] for name in order]
+    return tuple(order)

@@ -72,6 +72,8 @@ class _Process:
         self._answers = process.stdout
         self._tasks_left = _TASKS_PER_PROCESS
         self.is_idle = True
+        self.account_id: UUID | None = None
+        """Whose query it ran last."""
 
     @classmethod
     async def spawn(cls) -> Self:
@@ -154,7 +156,7 @@ class QueryProcesses:
         self._running[account_id] += 1
         try:
             async with self._slot(task.seconds):
-                process = await self._take()
+                process = await self._take(account_id)
                 try:
                     yield await process.begin(task)
                 finally:
@@ -181,13 +183,19 @@ class QueryProcesses:
         finally:
             self._room.release()
 
-    async def _take(self) -> _Process:
+    async def _take(self, account_id: UUID) -> _Process:
+        """An idle process, best the account's last one, which keeps what the account has used."""
         while self._idle:
-            process = self._idle.pop()
+            own = [one for one in self._idle if one.account_id == account_id]
+            process = (own or self._idle)[-1]
+            self._idle.remove(process)
             if process.usable:
+                process.account_id = account_id
                 return process
             await process.end()
-        return await _Process.spawn()
+        process = await _Process.spawn()
+        process.account_id = account_id
+        return process
 
     async def _give_back(self, process: _Process) -> None:
         if process.usable:

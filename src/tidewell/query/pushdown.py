@@ -7,6 +7,7 @@ statement needs; it need not be exact.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -45,9 +46,55 @@ class Pushed:
     limit: int | None = None
 
 
-def pushed_down(bound: Bound, parameters: Mapping[str, Any]) -> dict[str, Pushed]:
+@dataclass(frozen=True)
+class Pushable:
+    """What one use of a table can be read with, whatever the values of the parameters are."""
+
+    columns: tuple[str, ...]
+    conditions: tuple["_Condition", ...] = ()
+    limit: "_Limit | None" = None
+
+    def with_values(self, parameters: Mapping[str, Any]) -> Pushed:
+        """What it is read with where the parameters have these values."""
+        return Pushed(
+            self.columns,
+            tuple(made for one in self.conditions if (made := one.with_values(parameters))),
+            self.limit.with_values(parameters) if self.limit else None,
+        )
+
+
+@dataclass(frozen=True)
+class _Condition:
+    """A column compared with something that has no column in it."""
+
+    column: str
+    operator: Operator
+    value: exp.Expr
+    kind: pa.DataType
+
+    def with_values(self, parameters: Mapping[str, Any]) -> Comparison | None:
+        text = _value(self.value, self.kind, self.operator, parameters)
+        return None if text is None else Comparison(self.column, self.operator, text)
+
+
+@dataclass(frozen=True)
+class _Limit:
+    """How many rows are taken after how many are skipped."""
+
+    count: exp.Expr
+    offset: exp.Expr | None
+
+    def with_values(self, parameters: Mapping[str, Any]) -> int | None:
+        count = _constant(self.count, parameters)
+        skipped = _constant(self.offset, parameters) if self.offset else 0
+        if isinstance(count, int) and isinstance(skipped, int):
+            return max(count + skipped, 0)
+        return None
+
+
+def pushable(bound: Bound) -> dict[str, Pushable]:
     """What each use of a table can be read with, by its key."""
-    found: dict[str, Pushed] = {}
+    found: dict[str, Pushable] = {}
     uses = {use.key: use for use in bound.uses}
     for scope in traverse_scope(bound.query):
         for alias, source in scope.sources.items():
@@ -56,15 +103,15 @@ def pushed_down(bound: Bound, parameters: Mapping[str, Any]) -> dict[str, Pushed
             named = uses[source.name].named
             columns = {named.stored_name(column): column for column in named.columns}
             asked = {column.name for column in scope.columns if column.table == alias}
-            where = tuple(
+            conditions = tuple(
                 comparison
                 for condition in _conditions(scope, alias)
-                for comparison in _comparisons(condition, alias, columns, parameters)
+                for comparison in _comparisons(condition, alias, columns)
             )
-            found[source.name] = Pushed(
+            found[source.name] = Pushable(
                 tuple(name for name in columns if name in asked) or _any_column(columns),
-                where,
-                _limit(scope, parameters),
+                conditions,
+                _limit(scope),
             )
     return found
 
@@ -111,44 +158,28 @@ def _and_parts(condition: exp.Expr) -> Iterator[exp.Expr]:
 
 
 def _comparisons(
-    condition: exp.Expr,
-    alias: str,
-    columns: Mapping[str, Column],
-    parameters: Mapping[str, Any],
-) -> Iterator[Comparison]:
+    condition: exp.Expr, alias: str, columns: Mapping[str, Column]
+) -> Iterator[_Condition]:
     if isinstance(condition, exp.Between) and not condition.args.get("symmetric"):
-        low, high = condition.args["low"], condition.args["high"]
-        made = _comparison(condition.this, ">=", low, alias, columns, parameters)
-        if made:
-            yield made
-        made = _comparison(condition.this, "<=", high, alias, columns, parameters)
-        if made:
-            yield made
+        yield from _comparison(condition.this, ">=", condition.args["low"], alias, columns)
+        yield from _comparison(condition.this, "<=", condition.args["high"], alias, columns)
         return
     operator = _OPERATORS.get(type(condition))
     if operator is None:
         return
     one, other = condition.this, condition.expression
-    made = _comparison(one, operator, other, alias, columns, parameters) or _comparison(
-        other, _MIRRORED[operator], one, alias, columns, parameters
-    )
-    if made:
-        yield made
+    yield from _comparison(one, operator, other, alias, columns)
+    yield from _comparison(other, _MIRRORED[operator], one, alias, columns)
 
 
 def _comparison(
-    node: exp.Expr,
-    operator: Operator,
-    value: exp.Expr,
-    alias: str,
-    columns: Mapping[str, Column],
-    parameters: Mapping[str, Any],
-) -> Comparison | None:
+    node: exp.Expr, operator: Operator, value: exp.Expr, alias: str, columns: Mapping[str, Column]
+) -> Iterator[_Condition]:
     node = node.unnest()
     if not isinstance(node, exp.Column) or node.table != alias or node.name not in columns:
-        return None
-    text = _value(value, columns[node.name].type, operator, parameters)
-    return None if text is None else Comparison(node.name, operator, text)
+        return
+    if value.find(exp.Column, exp.Query) is None:
+        yield _Condition(node.name, operator, _apart(value), columns[node.name].type)
 
 
 def _value(
@@ -188,7 +219,7 @@ def _decimal(constant: Any, kind: pa.DataType) -> str | None:
 
 
 def _constant(node: exp.Expr, parameters: Mapping[str, Any]) -> Any:
-    node = simplify(node.copy(), dialect=Tidewell).unnest()
+    node = node.unnest()
     if isinstance(node, exp.Cast):
         inner = _constant(node.this, parameters)
         return inner if _is_its_own_text(inner, node.to.this) else None
@@ -197,13 +228,19 @@ def _constant(node: exp.Expr, parameters: Mapping[str, Any]) -> Any:
         node = node.this.unnest()
     if isinstance(node, exp.Parameter):
         value = parameters.get(node.name.lower())
-        return value
+        return _negated(value) if negative else value
     if not isinstance(node, exp.Literal):
         return None
     if node.is_string:
         return None if negative else node.this
     number = node.this if not negative else f"-{node.this}"
     return int(number) if number.lstrip("-").isdigit() else _Number(number)
+
+
+def _negated(value: Any) -> Any:
+    if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
+        return -value
+    return None
 
 
 def _is_its_own_text(inner: Any, to: exp.DType) -> bool:
@@ -234,7 +271,7 @@ def _moment(constant: Any) -> datetime | None:
     return moment if moment.tzinfo is None else None
 
 
-def _limit(scope: Scope, parameters: Mapping[str, Any]) -> int | None:
+def _limit(scope: Scope) -> _Limit | None:
     """How many rows of its only table a statement can need; None: perhaps all."""
     select = scope.expression
     if scope.parent is not None or not isinstance(select, exp.Select):
@@ -247,9 +284,12 @@ def _limit(scope: Scope, parameters: Mapping[str, Any]) -> int | None:
     limit = select.args.get("limit")
     if limit is None:
         return None
-    count = _constant(limit.args.get("expression") or limit.args.get("count"), parameters)
+    count = limit.args.get("expression") or limit.args.get("count")
     offset = select.args.get("offset")
-    skipped = _constant(offset.expression, parameters) if offset else 0
-    if isinstance(count, int) and isinstance(skipped, int):
-        return max(count + skipped, 0)
-    return None
+    return _Limit(_apart(count), _apart(offset.expression) if offset else None)
+
+
+def _apart(node: exp.Expr) -> exp.Expr:
+    """A constant without the statement that it stands in."""
+    simple: exp.Expr = simplify(node.copy(), dialect=Tidewell)
+    return simple

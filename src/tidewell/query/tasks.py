@@ -37,6 +37,7 @@ async def over_account(
     cache = await (await connection.execute(_SQL["cache"], {"account_id": account_id})).fetchone()
     return replace(
         task,
+        account=str(account_id),
         connections=tuple(_connection(row, sealing) for row in rows),
         copies=tuple(_copy(row) for row in copies),
         cache=_address(cache, sealing, settings) if cache else None,

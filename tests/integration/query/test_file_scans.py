@@ -12,10 +12,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tidewell.query.binding import Output
 from tidewell.query.engine import Engine
-from tidewell.query.live import LiveSession
+from tidewell.query.live import DUCKS, LiveSession
 from tidewell.query.messages import QueryTask
 from tidewell.query.opening import engine_of
+from tidewell.query.plans import Plan
 from tidewell.query.result import as_rows
 from tidewell.sources.protocol import FileScan
 
@@ -77,6 +79,39 @@ def test_only_the_files_that_were_handed_over_can_be_opened(tmp_path: Path) -> N
     finally:
         session.close()
     assert not (tmp_path / "out.csv").exists()
+
+
+def test_a_duckdb_waits_for_the_same_account_and_files_only(tmp_path: Path) -> None:
+    files = [write(tmp_path / f"{name}.parquet", id=[1, 2]) for name in ("one", "two")]
+    one, two = ({"use 0": FileScan((f,), RELATION.replace("FILE", str(f)))} for f in files)
+    plan = Plan('SELECT id FROM "use 0"', (), (), (Output("id"),))
+
+    def used(scans: dict[str, FileScan], world: bytes, *, to_the_end: bool = True) -> Any:
+        session = LiveSession(
+            memory="256MB", threads=1, spill=str(tmp_path), scans=scans, world=world
+        )
+        with pytest.raises(duckdb.Error):
+            session.duck.execute(RELATION.replace("FILE", str(tmp_path / "three.parquet")))
+        if to_the_end:
+            chunks = session.run(plan, {}, [], schema_only=False).chunks
+            assert [row for chunk in chunks for row in as_rows(chunk)] == [(1,), (2,)]
+        session.close()
+        return session.duck
+
+    write(tmp_path / "three.parquet", id=[3])
+    DUCKS.keeps = True
+    try:
+        first = used(one, b"a")
+        assert used(one, b"a") is first
+        assert first.execute("SHOW TABLES").fetchall() == []
+        assert used(two, b"a") is not first
+        assert used(one, b"b") is not first
+        assert used(one, b"a", to_the_end=False) is first
+        # A query that did not end well leaves none behind.
+        assert used(one, b"a") is not first
+    finally:
+        DUCKS.keeps = False
+        DUCKS.close()
 
 
 def test_values_are_those_of_a_read(tmp_path: Path, ask: Ask) -> None:
