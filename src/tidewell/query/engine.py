@@ -25,7 +25,7 @@ from tidewell.query.naming import Catalog, Connected, Copy, Named
 from tidewell.query.placeholders import put_parameters
 from tidewell.query.plans import PLANS, Plan, key_of
 from tidewell.query.pushdown import Pushed, pushable
-from tidewell.query.reading import Statement, parsed_statement, read
+from tidewell.query.reading import Statement, parsed_statement, read, with_place
 from tidewell.query.result import Result, ResultColumn, Row
 from tidewell.query.writing import bind_write, connections_of, is_writing
 from tidewell.sources.protocol import (
@@ -104,7 +104,10 @@ class Engine:
         if plan is None:
             plan = self._planned(read(text), parameters)
             PLANS.put(key, plan)
-        return self._run(plan, parameters, schema_only=schema_only)
+        try:
+            return self._run(plan, parameters, schema_only=schema_only)
+        except QueryFailed as error:
+            raise with_place(error, text) from error
 
     def run_read(
         self, statement: Statement, parameters: Mapping[str, Any], *, schema_only: bool = False

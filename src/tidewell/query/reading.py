@@ -1,6 +1,7 @@
 """From the text of a statement to one SELECT whose every part is allowed."""
 
 import logging
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -17,6 +18,9 @@ from tidewell.query.places import failure, refused
 LONGEST = 200_000
 """Characters of a statement; a longer one is refused before it is read."""
 _EXPLAIN = "EXPLAIN"
+_MISSING = re.compile(r"Missing (?P<sign>\S+) from \d+:(?P<start>\d+)")
+_LACKING = re.compile(r"Required keyword: '\w+' missing for <class '[\w.]*\.(?P<part>\w+)'>")
+_UNGROUPED = re.compile(r'column "(?:[^"]*\.)?(?P<name>[^".]+)" must appear in the GROUP BY')
 
 # The parser would write clients' statements into the server's log.
 logging.getLogger("sqlglot").setLevel(logging.CRITICAL)
@@ -48,12 +52,15 @@ def parsed_statement(text: str) -> exp.Expr:
     if len(text) > LONGEST:
         raise failure(f"it has more than {LONGEST} characters")
     dialect = Tidewell()
+    parser = dialect.parser(error_level=ErrorLevel.IMMEDIATE)
     try:
         tokens = dialect.tokenize(text)
-        found = dialect.parser(error_level=ErrorLevel.IMMEDIATE).parse(tokens, text)
+        found = parser.parse(tokens, text)
     except TokenError as error:
-        raise failure(f"it cannot be read: {_plain(str(error))}") from error
+        raise _unclosed(error, text) from error
     except ParseError as error:
+        if not error.errors:
+            raise _wrong_call(error, tokens, getattr(parser, "_index", 0)) from error
         raise _unreadable(error) from error
     except RecursionError:
         raise failure("it is nested too deeply") from None
@@ -81,11 +88,52 @@ def _place_parameters(statement: exp.Expr, tokens: Sequence[Token]) -> None:
             node.update_positions(token)
 
 
+def with_place(error: QueryFailed, text: str) -> QueryFailed:
+    """An engine's error in the words of ours, with its place in the client's text, where one can
+    be told."""
+    ungrouped = _UNGROUPED.search(error.message)
+    if ungrouped is None:
+        return error
+    name = ungrouped["name"]
+    for column in read(text).query.find_all(exp.Column):
+        if column.name.casefold() == name.casefold() and not column.find_ancestor(
+            exp.AggFunc, exp.Group, exp.Window
+        ):
+            return refused(column, f"the column {name!r} is neither in GROUP BY nor aggregated")
+    return failure(f"the column {name!r} is neither in GROUP BY nor aggregated")
+
+
+def _unclosed(error: TokenError, text: str) -> QueryFailed:
+    """A text that cannot be cut into words: mostly a quote that nothing closes."""
+    missing = _MISSING.search(str(error.__cause__))
+    if missing is None:
+        return failure(f"it cannot be read: {_plain(str(error))}")
+    before = text[: int(missing["start"])]
+    place = before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
+    return failure(f"what begins here has no {missing['sign']} at its end", place)
+
+
+def _wrong_call(error: ParseError, tokens: Sequence[Token], at: int) -> QueryFailed:
+    """What a function of `dialect` says of its arguments, with the place of the call."""
+    depth = 1
+    for position in range(min(at, len(tokens)) - 1, 0, -1):
+        kind = tokens[position].token_type
+        depth += (kind is TokenType.R_PAREN) - (kind is TokenType.L_PAREN)
+        if not depth:
+            name = tokens[position - 1]
+            begins = name.line, name.col - (name.end - name.start)
+            return failure(f"{name.text.upper()[:60]}: {_plain(str(error))}", begins)
+    return failure(_plain(str(error)))
+
+
 def _unreadable(error: ParseError) -> QueryFailed:
     known = error.errors[0] if error.errors else {}
     place = (known["line"], known["col"]) if known.get("line") and known.get("col") else None
     near = str(known.get("highlight") or "").strip()
     why = _plain(str(known.get("description") or error)).removesuffix(".")
+    lacking = _LACKING.fullmatch(why)
+    if lacking:
+        why = f"{lacking['part'].upper()} is not complete"
     return failure(f"{why}{f' near {near[:40]!r}' if near else ''}", place)
 
 
