@@ -104,7 +104,11 @@ class Tpch:
 
     def reference(self, number: int) -> Answer:
         """DuckDB's own answer."""
-        found = self.duck.execute(self.query(number))
+        return self.answer(self.query(number))
+
+    def answer(self, text: str) -> Answer:
+        """DuckDB's own answer to any statement over the tables."""
+        found = self.duck.execute(text)
         labels = tuple(column[0] for column in found.description or ())
         return Answer(labels, found.fetchall())
 
