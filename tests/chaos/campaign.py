@@ -151,14 +151,17 @@ class Campaign:
                     job.caller.try_to("POST", f"/api/job/{job.id}/run")
 
     def wait_for_all(self, also: Callable[[], object] = lambda: None) -> None:
-        """Return when every run has ended."""
+        """Return when every run has ended; each has its time from the end of the one before it."""
         deadline = time.monotonic() + _END_SECONDS
+        before: set[str] = set()
         while True:
             also()
             with suppress(psycopg.OperationalError):
                 active = self.active() & {job.id for job in self.jobs}
                 if not active:
                     return
+                if active != before:
+                    before, deadline = active, time.monotonic() + _END_SECONDS
                 assert time.monotonic() < deadline, f"these jobs do not come to an end: {active}"
             time.sleep(0.1)
 
