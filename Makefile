@@ -67,6 +67,10 @@ bench-memory: install-dev ## measure what a node's processes take: each role, a 
 bench-scale: install-dev ## measure what 1,000 to 1,000,000 jobs in the state database cost
 	$(BIN)/python -m benchmarks.scale --jobs 1000,10000,100000,1000000
 
+.PHONY: soak
+soak: install-dev ## run 1,000 jobs each minute for two hours (MINUTES=…) and tell what grows
+	$(BIN)/python -m benchmarks.soak --minutes $${MINUTES:-120}
+
 .PHONY: bench-sources
 bench-sources: install-dev ## measure each driver beside the plain way to read the same rows
 	$(BIN)/python -m benchmarks.sources
