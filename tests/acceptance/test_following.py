@@ -1,14 +1,17 @@
 """A run that a client waits for: by events, and where these do not arrive, by asking."""
 
 import asyncio
+import json
+import subprocess
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
 from tests.acceptance.conftest import connect
 from tests.http_proxy import HttpProxy, http_proxy
-from tests.product import Customer
+from tests.product import TIDEWELL, Customer, environment
 from tests.slow_source import SlowSource, slow_source
 from tidewell.client import AsyncClient, Client, LogLine, Run, WaitTimeout
 
@@ -100,6 +103,54 @@ def test_what_a_proxy_keeps_back_is_asked_for(
     assert [line.line for line in lines] == sorted({line.line for line in lines})
     assert proxy.asked.count(f"/api/run/{run_id}/events") == 1
     assert proxy.asked.count(f"/api/run/{run_id}") > 2
+
+
+def test_the_log_is_followed_in_a_terminal_by_events(
+    customer: Customer, slow: SlowSource, run_id: str, proxy: HttpProxy
+) -> None:
+    """`tidewell job logs -f`: each line as it comes, up to the run's end, and one question."""
+    with logs_of("-f", proxy.url, customer) as (following, lines):
+        assert "starts" in next(lines)
+        assert following.poll() is None  # the run waits in the middle, and so does the command
+        slow.let_go()
+        assert "Committed" in list(lines)[-1]
+        assert following.wait(60) == 0
+    assert proxy.asked.count(f"/api/run/{run_id}") == 1
+    assert proxy.asked.count(f"/api/run/{run_id}/events") in (1, 2)
+
+
+def test_the_log_goes_on_in_a_terminal_where_the_stream_breaks(
+    customer: Customer, slow: SlowSource, run_id: str, proxy: HttpProxy
+) -> None:
+    proxy.breaks = 1
+    with logs_of("--follow", proxy.url, customer, "--json") as (following, lines):
+        shown = [json.loads(next(lines))]
+        slow.let_go()
+        shown += [json.loads(line) for line in lines]
+        assert following.wait(60) == 0
+    with Client(customer.base_url, customer.token()) as client:
+        told = client.runs.log(run_id)
+    assert [line["line"] for line in shown] == [line.line for line in told]
+    assert proxy.breaks == 0
+
+
+@contextmanager
+def logs_of(
+    option: str, url: str, customer: Customer, *more: str
+) -> Iterator[tuple[subprocess.Popen[str], Iterator[str]]]:
+    """The command that shows the log of the job's newest run, and the lines that it prints."""
+    settings = {"TIDEWELL_URL": url, "TIDEWELL_TOKEN": customer.token(), "NO_COLOR": "1"}
+    with subprocess.Popen(
+        [*TIDEWELL, "job", "logs", "Things", option, *more],
+        env=environment(settings),
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as following:
+        assert following.stdout
+        try:
+            yield following, following.stdout
+        finally:
+            following.kill()
 
 
 async def test_the_asynchronous_client_listens_too(
