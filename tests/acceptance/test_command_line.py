@@ -86,6 +86,14 @@ def test_accounts_and_tokens(product: Product, tmp_path: Path) -> None:
     )
     assert again["id"] != account["id"]
 
+    vendors = json.loads(command("account", "list", settings=settings))["accounts"]
+    [listed] = [one for one in vendors if one["id"] == vendor["id"]]
+    assert (listed["name"], listed["subAccounts"]) == ("Vé", 2)
+    listing = ("subaccount", "list", "--account", vendor["id"])
+    customers = json.loads(command(*listing, settings=settings))["subAccounts"]
+    assert [one["id"] for one in customers] == [account["id"], again["id"]]
+    assert (customers[0]["externalId"], customers[0]["name"]) == ("c-17", "Customer")
+
     sign = ("token", "--key", str(tmp_path / "key.pem"), "--iss", vendor["id"])
     token = command(*sign, "--sub", account["id"], "--ttl", "60", settings={}).strip()
     with httpx.Client(base_url=product.base_url) as client:
@@ -109,6 +117,7 @@ def test_what_cannot_be_is_one_clear_line(product: Product, tmp_path: Path) -> N
     nobody = "36b2c04f-70f4-44a1-876a-29e42237ee63"
     assert nobody in failing(*sub, nobody, **product.settings)
     assert "UUID" in failing(*sub, "nobody", **product.settings)
+    assert nobody in failing("subaccount", "list", "--account", nobody, **product.settings)
     public_as_private = ("token", "--key", str(tmp_path / "key.pub"), "--iss", nobody)
     assert "private key" in failing(*public_as_private)
 

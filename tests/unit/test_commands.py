@@ -1,12 +1,18 @@
 """What holds for every command."""
 
+import re
+import shlex
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import pytest
 import typer.main
 
 from tidewell.cli.commands import app
 
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 LONG_RUNNING = {"serve", "worker", "ticker", "demo"}
 
 
@@ -32,3 +38,32 @@ def test_every_command_that_answers_has_json() -> None:
 
 def test_every_command_says_what_it_does() -> None:
     assert [words for words, one in leaves(typer.main.get_command(app)) if not one.help] == []
+
+
+def named_in(text: str) -> Iterator[list[str]]:
+    """The words of each `tidewell …` of a page, in its blocks and in its sentences."""
+    for found in re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+        block = re.sub(r" #.*$", "", found, flags=re.MULTILINE).replace("\\\n", " ")
+        block = re.sub(r'"[^"]*"', '"…"', block)  # a text may hold lines and words of its own
+        for line in re.findall(r"(?<![\w/.:-])tidewell .*", block):
+            yield shlex.split(re.split(r"[|;&>)]| 2>", line)[0])[1:]
+    for line in re.findall(r"`tidewell ([^`]+)`", text):
+        yield shlex.split(line.replace("…", ""))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_page_names_commands_and_options_that_there_are(page: Path) -> None:
+    for words in named_in(page.read_text()):
+        left: list[str] = list(words)
+        one: Any = typer.main.get_command(app)
+        while left and left[0] in getattr(one, "commands", {}):
+            one = one.commands[left.pop(0)]
+        is_group = hasattr(one, "commands")
+        assert not (is_group and left and left[0].isalpha()), f"{page.name}: {words}"
+        known = {name for option in one.params for name in (*option.opts, *option.secondary_opts)}
+        given = {word.partition("=")[0] for word in left if word.startswith("-")}
+        assert given <= known | {"--help"}, f"{page.name}: {words}"
+
+
+def test_pages_name_commands_at_all() -> None:
+    assert sum(len(list(named_in(page.read_text()))) for page in PAGES) > 40

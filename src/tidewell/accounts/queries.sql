@@ -62,6 +62,14 @@ SELECT (SELECT count(*) FROM public_key
 -- A parent account.
 SELECT * FROM parent_account WHERE id = %(parent_id)s;
 
+-- name: list_parents
+-- across accounts: as above; for an operator's own command.
+-- All parents, oldest first, with the number of their sub-accounts.
+SELECT parent_account.id, parent_account.name, parent_account.created_at,
+       (SELECT count(*) FROM account WHERE account.parent_id = parent_account.id) AS customers
+  FROM parent_account
+ ORDER BY parent_account.created_at, parent_account.id;
+
 -- name: set_hosts
 -- across accounts: as above.
 -- Where the parent's customers may be sent back to, and whose pages may frame ours.

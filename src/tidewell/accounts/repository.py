@@ -42,6 +42,12 @@ async def parent(connection: Connection, parent_id: UUID) -> dict[str, Any]:
     return row
 
 
+async def list_parents(connection: Connection) -> list[dict[str, Any]]:
+    """All parent accounts, oldest first, with the number of their sub-accounts."""
+    cursor = await connection.execute(_SQL["list_parents"])
+    return await cursor.fetchall()
+
+
 async def set_hosts(
     connection: Connection,
     parent_id: UUID,

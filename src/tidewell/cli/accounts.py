@@ -64,6 +64,27 @@ def create_account(
     in_database(make)
 
 
+@account_app.command("list")
+@prints_json
+def list_parents() -> None:
+    """The parent accounts, with the ids that other commands ask for; prints JSON."""
+
+    async def show(connection: Connection) -> dict[str, Any]:
+        return {
+            "accounts": [
+                {
+                    "id": str(row["id"]),
+                    "name": row["name"],
+                    "created": clock.to_wire(row["created_at"]),
+                    "subAccounts": row["customers"],
+                }
+                for row in await repository.list_parents(connection)
+            ]
+        }
+
+    in_database(show)
+
+
 @account_app.command("hosts")
 @prints_json
 def set_hosts(
@@ -168,6 +189,29 @@ def create_subaccount(
     in_database(make)
 
 
+@subaccount_app.command("list")
+@prints_json
+def list_subaccounts(account: OnlyParent = None) -> None:
+    """The sub-accounts of a parent account; prints JSON."""
+
+    async def show(connection: Connection) -> dict[str, Any]:
+        parent_id = account or await _only_parent(connection)
+        await repository.parent(connection, parent_id)
+        return {
+            "subAccounts": [
+                {
+                    "id": str(row["id"]),
+                    "externalId": row["external_id"],
+                    "name": row["name"],
+                    "created": clock.to_wire(row["created_at"]),
+                }
+                for row in await repository.list_accounts(connection, parent_id)
+            ]
+        }
+
+    in_database(show)
+
+
 def own_customer(sub: UUID | None) -> tuple[UUID, UUID]:
     """This machine's only sub-account, or the one of an id, after its parent."""
     return asked(lambda connection: chosen_account(connection, sub))
@@ -177,7 +221,9 @@ async def _only_parent(connection: Connection) -> UUID:
     found = await repository.some_parents(connection, 2)
     if len(found) != 1:
         which = "several parent accounts" if found else "no parent account yet"
-        raise TidewellError(f"There is {which}: give --account, as `account create` printed it.")
+        raise TidewellError(
+            f"There is {which}: give --account; `tidewell account list` shows them."
+        )
     return found[0]
 
 

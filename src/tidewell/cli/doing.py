@@ -79,6 +79,7 @@ async def chosen_account(connection: Connection, account_id: UUID | None) -> tup
         )
     if len(found) > 1:
         raise TidewellError(
-            "There are several sub-accounts here: say which with --sub, or set TIDEWELL_SUB."
+            "There are several sub-accounts here: say which with --sub, or set TIDEWELL_SUB; "
+            "`tidewell subaccount list` shows them."
         )
     return found[0]["parent_id"], found[0]["id"]
