@@ -414,7 +414,7 @@ def test_connections_are_seen_tried_and_deleted(
     assert ok(client.get("/api/job/list"))["jobs"] == []
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(320, "dark"), (1440, "light")])
+@pytest.mark.parametrize(("width", "scheme"), [(320, "dark"), (768, "light"), (1440, "light")])
 def test_every_width_and_a_long_history(
     browser: Browser,
     client: httpx.Client,
