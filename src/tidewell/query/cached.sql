@@ -57,3 +57,11 @@ EXPLAIN {statement};
 -- name: read
 -- Rows of a cached table for a query that joins them elsewhere.
 SELECT {columns} FROM {table} WHERE {conditions} LIMIT {limit};
+
+-- name: copied
+-- The same, as a stream of binary rows.
+COPY (SELECT {columns} FROM {table} WHERE {conditions} LIMIT {limit}) TO STDOUT (FORMAT binary);
+
+-- name: without_nan
+-- An exact number: what is none is NULL.
+NULLIF({column}, 'NaN');
