@@ -219,6 +219,66 @@ def test_many_jobs_are_steered_at_once(
     assert set(enabled(client)) == {"people", "items"}
 
 
+def test_all_jobs_are_chosen_by_one_box(
+    browser: Browser, client: httpx.Client, office: str
+) -> None:
+    for name in ("people", "orders", "items"):
+        wait_for_end(client, make(client, office, name))
+    with screen(browser, javascript=False) as person:
+        person.page.goto(jobs_link(client))
+        expect(person.page.get_by_label("Choose people")).to_be_visible()
+        expect(person.page.locator("[data-choose-all]")).to_be_hidden()
+    for width in (320, 768, 1440):
+        with screen(browser, width=width) as person:
+            page = person.page
+            page.goto(jobs_link(client))
+            every = page.get_by_role("checkbox", name="Choose all jobs shown")
+            one = page.get_by_label("Choose people")
+            ticked = page.locator("tbody input:checked")
+            person.looks_right(f"jobs-choose-none-{width}")
+            every.focus()
+            page.keyboard.press("Space")
+            expect(ticked).to_have_count(3)
+            one.uncheck()
+            expect(every).to_be_checked(indeterminate=True)
+            person.looks_right(f"jobs-choose-some-{width}")
+            page.keyboard.press("Space")  # the one that was taken away is chosen again
+            expect(every).to_be_checked()
+            every.uncheck()
+            expect(ticked).to_have_count(0)
+            every.check()
+    with screen(browser) as person:
+        page = person.page
+        page.goto(jobs_link(client))
+        page.get_by_role("checkbox", name="Choose all jobs shown").check()
+        page.get_by_role("button", name="Disable", exact=True).click()
+        expect(page.get_by_text("3 jobs were disabled.")).to_be_visible()
+    assert enabled(client) == {"people": False, "orders": False, "items": False}
+
+
+def test_jobs_that_were_stopped_or_have_not_run_are_found(
+    person: Screen, client: httpx.Client, office: str
+) -> None:
+    later = {"definedNextRun": "2031-01-31T06:00:00Z"}
+    ok(client.post("/api/job/create", json=caching(office, sourceTable="people") | later))
+    with slow_source() as slow:
+        connection_id = connect(client, "Slow", "OData", f"URL={slow.url}")
+        params = {"sourceName": "Slow", "sourceSchema": "OData", "sourceTable": "Things"}
+        body = caching(connection_id, **params)
+        job = ok(client.post("/api/job/create", json=body))["jobs"][0]["id"]
+        slow.wait_until_read()
+        ok(client.post(f"/api/job/{job}/stop"))
+        wait_for_end(client, job)
+    page = person.page
+    page.goto(jobs_link(client))
+    filters = page.get_by_role("navigation", name="Show")
+    filters.get_by_role("link", name="Stopped 1").click()
+    expect(page.locator("th.job a")).to_have_text("Things")
+    person.looks_right("jobs-stopped")
+    filters.get_by_role("link", name="Not run yet 1").click()
+    expect(page.locator("th.job a")).to_have_text("people")
+
+
 def test_a_running_job_is_seen_at_work_and_stopped(
     person: Screen, client: httpx.Client, cache: CacheDatabase
 ) -> None:

@@ -91,7 +91,9 @@ def test_filters() -> None:
         "late": 0,
         "running": 2,
         "ok": 1,
+        "stopped": 0,
         "off": 0,
+        "never": 1,
     }
 
 

@@ -36,7 +36,7 @@ RUN_LABELS = {
     "failed": "Failed",
     "stopped": "Stopped",
 }
-FILTERS: tuple[State, ...] = ("failed", "late", "running", "ok", "off")
+FILTERS: tuple[State, ...] = ("failed", "late", "running", "ok", "stopped", "off", "never")
 
 
 @dataclass(frozen=True)

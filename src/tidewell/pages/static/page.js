@@ -61,6 +61,24 @@ function unreachable() {
 document.body.addEventListener("htmx:sendError", unreachable);
 document.body.addEventListener("htmx:timeout", unreachable);
 
+// One box that ticks all the rows of its table. It has no name, so it is not sent; without this
+// file it is not shown.
+for (const all of document.querySelectorAll("[data-choose-all]")) {
+  const boxes = all.closest("table").querySelectorAll("tbody input[type=checkbox]");
+  const tell = () => {
+    const ticked = [...boxes].filter((box) => box.checked).length;
+    all.checked = ticked === boxes.length;
+    all.indeterminate = ticked > 0 && ticked < boxes.length;
+  };
+  all.closest("label").hidden = false;
+  all.addEventListener("change", () => {
+    for (const box of boxes) box.checked = all.checked;
+  });
+  for (const box of boxes) box.addEventListener("change", tell);
+  addEventListener("pageshow", tell); // a reload or the way back brings ticks along
+  tell();
+}
+
 // Live pages: what is marked data-live is brought up to date, and nothing else is touched, so that
 // ticks, focus and what is typed stay. The service tells of every change (server-sent events); the
 // slow look beside it keeps ages true. Without events the page looks by itself: quickly while
