@@ -46,7 +46,9 @@ def test_a_source_that_is_away_for_a_while_costs_a_retry(client: httpx.Client) -
     times = {change["to"]: datetime.fromisoformat(change["time"]) for change in run["changes"]}
     assert times["queued"] - times["retrying"] >= timedelta(seconds=3)
     assert all(change["reason"] for change in run["changes"])
-    assert "SOURCE_UNAVAILABLE: try 1 of 2 again in" in log_of(client, run)
+    log = log_of(client, run)
+    assert "Attempt 1 failed. SOURCE_UNAVAILABLE: try 1 of 2 again in" in log
+    assert [number for number in (1, 2, 3) if f"starts, attempt {number}:" in log] == [1, 2]
 
 
 @pytest.mark.usefixtures("cache")

@@ -45,7 +45,7 @@ class CachingRun:
         """Read, load and commit. Raises a TidewellError; the cached table is then as it was."""
         task = self._task
         started = time.monotonic()
-        self._log(1, f"Run {task.run_id} starts, attempt {task.attempt}: {self._origin()}")
+        self._log(1, f"Run {task.run_id} starts, attempt {task.nth}: {self._origin()}")
         environment = Environment(
             file_roots=tuple(Path(root) for root in task.file_roots),
             egress=EgressRules.parse(task.egress),

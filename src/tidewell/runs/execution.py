@@ -320,7 +320,7 @@ class Execution:
             f"{ended.code}: try {failures} of {reports.retries} again in "
             f"{wait.total_seconds():.0f} s."
         )
-        reports.note(f"Attempt {claim.attempt} failed. {text}")
+        reports.note(f"Attempt {claim.attempts} failed. {text}")
 
         async def write(connection: Connection) -> None:
             now = self._clock()

@@ -29,7 +29,8 @@ class CachingTask:
 
     `source` and `cache` are connection values (keys spelled as declared); `secrets` are the values
     that no line of the log may show. `reload` asks for a full load whatever the watermark says.
-    `retries` and `timeout_seconds` are for the worker.
+    `retries` and `timeout_seconds` are for the worker. `attempt` is the fence's number, which rises
+    over all runs; `nth` is what people are told: 1 for the run's first attempt.
     """
 
     run_id: UUID
@@ -60,6 +61,7 @@ class CachingTask:
     file_roots: tuple[str, ...] = ()
     egress: str = ""
     manifests: str = ""
+    nth: int = 1
 
     def to_line(self) -> bytes:
         """The task as a line of the protocol."""
@@ -82,7 +84,8 @@ class ScheduledQueryTask:
 
     `over` is what a query of the account is run over (`tidewell.query.messages.QueryTask`), with
     the statement. A SELECT goes to its place in the cache, in `write_mode`; a statement that
-    writes has no place.
+    writes has no place. `attempt` and `nth` are as of a `CachingTask`; where `nth` is above 1, an
+    earlier attempt may have written.
     """
 
     run_id: UUID
@@ -98,8 +101,7 @@ class ScheduledQueryTask:
     verbosity: int = 1
     retries: int = 0
     timeout_seconds: int | None = None
-    again: bool = False
-    """Whether an earlier attempt of the run may have written."""
+    nth: int = 1
 
     def to_line(self) -> bytes:
         """The task as a line of the protocol."""

@@ -46,7 +46,7 @@ class ScheduledQueryRun:
     def execute(self) -> Receipt:
         """Run the statement and commit. Raises a TidewellError; nothing is written then."""
         task, started = self._task, time.monotonic()
-        self._log(1, f"Run {task.run_id} starts, attempt {task.attempt}: a scheduled query.")
+        self._log(1, f"Run {task.run_id} starts, attempt {task.nth}: a scheduled query.")
         over = QueryTask.from_message(task.over)
         with tempfile.TemporaryDirectory(prefix="tidewell-query-") as spill:
             engine = engine_of(over, spill, self._log, patient=True)
@@ -168,7 +168,7 @@ class ScheduledQueryRun:
             self._task.job_id,
             self._task.run_id,
             self._task.attempt,
-            self._task.again,
+            self._task.nth > 1,
             written.target.schema,
             written.target.table,
         )

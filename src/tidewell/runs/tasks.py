@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
-from uuid import UUID
 
 from tidewell.connections import cache as cache_connections
 from tidewell.connections import strings
@@ -34,13 +33,12 @@ async def task_of_claim(
     if row["job_type"] == SCHEDULED_QUERY:
         async with database.transaction() as connection:
             return await scheduled_query_task(connection, claim, row, sealing, settings)
-    return caching_task(row, claim.run_id, claim.attempt, sealing, settings)
+    return caching_task(row, claim, sealing, settings)
 
 
 def caching_task(
     row: Mapping[str, Any],
-    run_id: UUID,
-    attempt: int,
+    claim: Claim,
     sealing: SealingBox,
     settings: Settings,
 ) -> CachingTask:
@@ -59,9 +57,10 @@ def caching_task(
     params = CachingParams.model_validate(row["params"])
     secrets = [source[key.name] for key in driver.keys if key.secret and source.get(key.name)]
     return CachingTask(
-        run_id=run_id,
+        run_id=claim.run_id,
         job_id=row["job_id"],
-        attempt=attempt,
+        attempt=claim.attempt,
+        nth=claim.attempts,
         driver=driver.name,
         source=source,
         cache=asdict(address),
@@ -115,6 +114,7 @@ async def scheduled_query_task(
         run_id=claim.run_id,
         job_id=row["job_id"],
         attempt=claim.attempt,
+        nth=claim.attempts,
         over=asdict(task),
         cache=task.cache if to_cache else None,
         secrets=secrets_of(task),
@@ -126,5 +126,4 @@ async def scheduled_query_task(
         # Not every place that is written to can hold a fence: no error is tried again by itself.
         retries=params.most_retries if to_cache else 0,
         timeout_seconds=params.timeout_seconds,
-        again=claim.attempts > 1,
     )
