@@ -607,6 +607,19 @@ def test_an_operator_finds_the_account_whose_jobs_fail(
     person.looks_right("jobs-operator")
 
 
+@pytest.mark.parametrize("path", ["/oem/accounts", "/oem/operator?token=x.y.z"])
+def test_an_operator_who_is_not_signed_in_is_told_how(
+    person: Screen, product: Product, path: str
+) -> None:
+    page = person.page
+    page.goto(product.base_url + path)
+    expect(page.get_by_role("heading", name="This page cannot be opened")).to_be_visible()
+    expect(page.locator("code")).to_have_text("tidewell admin link")
+    expect(page.get_by_text("the page that you came from")).to_have_count(0)
+    assert "`" not in page.locator("main").inner_text()
+    person.looks_right("operator-refused")
+
+
 def enabled(client: httpx.Client) -> dict[str, bool]:
     return {job["name"]: job["enabled"] for job in ok(client.get("/api/job/list"))["jobs"]}
 

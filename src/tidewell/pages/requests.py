@@ -14,6 +14,7 @@ from tidewell.errors import InvalidRequest, NotFound, TidewellError
 from tidewell.pages.rendering import page
 
 _MOST_FIELDS = 1000
+_OPERATORS = ("/oem/operator", "/oem/accounts")
 _BROKEN = (
     "Something went wrong on our side. Please try again later; the operator finds more in the "
     "server's log under the id below."
@@ -60,6 +61,7 @@ def _told(request: Request, status: int, message: str) -> Response:
         message=message,
         request_id=request.state.request_id,
         is_link=status in (401, 403),
+        is_for_operator=request.url.path in _OPERATORS,
     )
 
 

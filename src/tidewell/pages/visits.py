@@ -167,7 +167,7 @@ async def _operator(request: Request, node: Node) -> dict[str, Any]:
     """The claims of an operator's visit. Raises Unauthenticated."""
     claims = Visits(node.sealing).of_operator(request.cookies, clock.now())
     if claims is None:
-        raise Unauthenticated("Sign in with the link that `tidewell admin link` prints.")
+        raise Unauthenticated("This page is for the operator: sign in first.")
     return claims
 
 
