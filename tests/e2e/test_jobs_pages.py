@@ -419,6 +419,8 @@ def test_jobs_that_a_program_made_with_the_least_of_params_have_their_pages(
         expect(page.get_by_text(how)).to_be_visible()
         written = "1 row written" if body is asked else "3 rows written"
         expect(page.locator("#fact-state")).to_contain_text(written)
+        source = page.locator(".facts div").filter(has=page.get_by_text("Source", exact=True))
+        expect(source.locator("dd")).to_have_text("none" if body is asked else "OfficeFiles.people")
         person.looks_right(f"job-least-{body['jobType']}")
         page.get_by_role("link", name="Settings").click()
         expect(page.get_by_role("button", name="Save")).to_be_visible()

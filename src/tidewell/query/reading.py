@@ -76,6 +76,27 @@ def parsed_statement(text: str) -> exp.Expr:
     return statements[0]
 
 
+def names_tables(text: str) -> bool:
+    """Whether a statement names any table beside those of its own WITH. Raises QueryFailed."""
+    statement = parsed_statement(text)
+    return any(
+        isinstance(table.this, exp.Identifier) and not _is_own(table)
+        for table in statement.find_all(exp.Table)
+    )
+
+
+def _is_own(table: exp.Table) -> bool:
+    """Whether a WITH defines a table's name; what it defines may name itself if it is recursive."""
+    if table.args.get("db"):
+        return False
+    own = {one.alias.casefold() for one in table.root().find_all(exp.CTE)}
+    name = table.name.casefold()
+    inside = table.find_ancestor(exp.CTE)
+    if inside is not None and inside.alias.casefold() == name:
+        return bool(inside.parent and inside.parent.args.get("recursive"))
+    return name in own
+
+
 def _place_parameters(statement: exp.Expr, tokens: Sequence[Token]) -> None:
     """Note where each parameter stands first: the parser keeps the places of names only."""
     places: dict[str, Token] = {}

@@ -14,7 +14,7 @@ from tidewell.cache.plan import Place
 from tidewell.cache.preview import Preview, preview
 from tidewell.connections import cache as cache_connections
 from tidewell.connections import opening
-from tidewell.errors import CacheError, Conflict, InvalidRequest, SourceError
+from tidewell.errors import CacheError, Conflict, InvalidRequest, QueryFailed, SourceError
 from tidewell.jobs import repository as jobs
 from tidewell.jobs.schedule import Unit
 from tidewell.jobs.settings import SCHEDULED_QUERY
@@ -27,6 +27,7 @@ from tidewell.pages.jobs.steering import body_of
 from tidewell.pages.requests import PageRoute, form_of
 from tidewell.pages.visits import Visit, Visitor, check_mark
 from tidewell.pages.words import took
+from tidewell.query.reading import names_tables
 from tidewell.runs import history
 
 router = APIRouter(
@@ -69,7 +70,18 @@ async def show_job(
         receipt=receipt,
         changes=_changes(runs),
         saved=did == "saved",
+        reads_nothing=await asyncio.to_thread(_reads_nothing, row),
     )
+
+
+def _reads_nothing(row: dict[str, Any]) -> bool:
+    """Whether a scheduled query belongs to no connection at all, as `SELECT 1` does."""
+    if row["job_type"] != SCHEDULED_QUERY or row["connection_id"]:
+        return False
+    try:
+        return not names_tables(str(row["params"].get("query") or ""))
+    except QueryFailed:
+        return False  # its runs say what is wrong with it
 
 
 @router.get("/jobs/{job_id}/settings")
