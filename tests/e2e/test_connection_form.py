@@ -48,6 +48,49 @@ def test_what_a_source_says_stands_at_the_form(person: Screen, link: MakeLink) -
     expect(page.locator("#error-URL")).to_have_text("Please fill this in.")
 
 
+def test_only_the_fields_of_the_chosen_sign_in_are_shown(
+    person: Screen, browser: Browser, link: MakeLink, client: httpx.Client
+) -> None:
+    page = person.page
+    page.goto(link(CREATE, dataSource="OData", name="Shop"))
+    shown = page.locator("[data-sign-ins]:visible label")
+    expect(shown).to_have_count(0)
+    sign_in = page.get_by_label("Sign-in")
+    for scheme, labels in {
+        "Basic": ["User name", "Password"],
+        "Bearer": ["Token"],
+        "APIKey": ["Token", "API key header"],
+        "OAuthClient": [
+            "OAuth client ID",
+            "OAuth client secret",
+            "OAuth access token URL",
+            "OAuth scope",
+        ],
+    }.items():
+        sign_in.select_option(scheme)
+        expect(shown).to_have_text(labels)
+        person.looks_right(f"connection-odata-{scheme}")
+    page.reload()  # the choice is kept in the tab, and so is what it shows
+    expect(sign_in).to_have_value("OAuthClient")
+    expect(shown).to_have_count(4)
+
+    # A stored secret that has to be given again is shown, whatever is chosen.
+    text = "URL=http://127.0.0.1:9/odata;AuthScheme=Bearer;Token=canary-7f3"
+    body = {"name": "Office", "driver": "OData", "connectionString": text}
+    made = ok(client.post("/api/connections", json=body))["connection"]["id"]
+    page.goto(link(f"/api/poweredby/connection/edit/{made}"))
+    sign_in.select_option("None")
+    expect(shown).to_have_count(0)
+    fill(page, {"URL": "http://127.0.0.2:9/odata"})
+    save(page)
+    expect(page.locator("#error-Token")).to_contain_text("Please give it again")
+    expect(shown).to_have_text(["Token"])
+
+    with screen(browser, javascript=False) as plain:
+        plain.page.goto(link(CREATE, dataSource="OData", name="Plain"))
+        expect(plain.page.locator("[data-sign-ins]:visible")).to_have_count(8)
+
+
 def test_a_connection_is_changed_without_its_secret_being_shown(
     person: Screen, link: MakeLink, client: httpx.Client
 ) -> None:

@@ -68,6 +68,7 @@ class Field:
     error: str = ""
     width: str = "full"
     rare: bool = False
+    sign_ins: tuple[str, ...] = ()
 
 
 def fields_of(
@@ -160,4 +161,5 @@ def _field(key: Key, values: Mapping[str, str], stored: Mapping[str, str], error
         error=error,
         width=_WIDTHS.get(key.name, "full"),
         rare=key.name in _RARE and not key.required,
+        sign_ins=key.sign_ins,
     )

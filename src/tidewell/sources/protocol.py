@@ -21,7 +21,8 @@ class Key:
     """One key of a driver's connection string, as forms and errors show it.
 
     A `neutral` key says how the source is reached or asked, and whatever its value is, the same
-    source gives the same rows; a change of any other one makes it another source.
+    source gives the same rows; a change of any other one makes it another source. `sign_ins` are
+    the values of AuthScheme that use the key; none: whatever that is.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Key:
     default: str = ""
     choices: tuple[str, ...] = ()
     neutral: bool = False
+    sign_ins: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

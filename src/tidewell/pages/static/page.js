@@ -25,6 +25,22 @@ for (const form of document.querySelectorAll("form[data-draft]")) {
   form.addEventListener("input", () => remember(form));
 }
 
+// Of the fields that belong to a way to sign in only those of the chosen one are shown, and those
+// that an error blames. What is typed in the others is kept.
+function showSignIn(form) {
+  const chosen = form.elements.namedItem("AuthScheme")?.value;
+  for (const field of form.querySelectorAll("[data-sign-ins]")) {
+    const isBlamed = field.querySelector(".error").textContent.trim() !== "";
+    field.hidden = !isBlamed && !field.dataset.signIns.split(" ").includes(chosen);
+  }
+}
+
+for (const form of document.querySelectorAll("form:has([data-sign-ins])")) {
+  form.elements.namedItem("AuthScheme").addEventListener("change", () => showSignIn(form));
+  addEventListener("pageshow", () => showSignIn(form)); // the way back brings the choice along
+  showSignIn(form);
+}
+
 // An answer that came in parts: mark the fields that it blames, show them, and go to the first.
 function markErrors(form) {
   const wrong = [];
@@ -43,6 +59,7 @@ function markErrors(form) {
 document.body.addEventListener("htmx:afterSettle", (event) => {
   const form = event.detail.requestConfig?.elt;
   if (!(form instanceof HTMLFormElement) || !form.dataset.draft) return;
+  showSignIn(form);
   markErrors(form);
   if (document.querySelector("#result .good")) sessionStorage.removeItem(draftOf(form));
 });

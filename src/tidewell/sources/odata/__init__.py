@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from tidewell.sources.odata.source import ODataSource
 from tidewell.sources.protocol import Environment, Key
 
+_CLIENT = ("OAuthClient",)
+
 
 @dataclass(frozen=True)
 class ODataDriver:
@@ -22,16 +24,42 @@ class ODataDriver:
             default="None",
             choices=("None", "Basic", "Bearer", "APIKey", "OAuthClient"),
         ),
-        Key("User", "User, for Basic."),
-        Key("Password", "Password, for Basic.", secret=True, neutral=True),
-        Key("Token", "Access token, for Bearer; the key, for APIKey.", secret=True),
-        Key("APIKeyHeader", "Name of the header that takes the key.", default="X-API-Key"),
-        Key("OAuthClientId", "Id of the client, for OAuthClient (client credentials)."),
+        Key("User", "User, for Basic.", sign_ins=("Basic",)),
+        Key("Password", "Password, for Basic.", secret=True, neutral=True, sign_ins=("Basic",)),
         Key(
-            "OAuthClientSecret", "Secret of the client, for OAuthClient.", secret=True, neutral=True
+            "Token",
+            "Access token, for Bearer; the key, for APIKey.",
+            secret=True,
+            sign_ins=("Bearer", "APIKey"),
         ),
-        Key("OAuthAccessTokenURL", "Where the client gets its tokens, for OAuthClient."),
-        Key("OAuthScope", "Scopes to ask for, separated by spaces, for OAuthClient."),
+        Key(
+            "APIKeyHeader",
+            "Name of the header that takes the key.",
+            default="X-API-Key",
+            sign_ins=("APIKey",),
+        ),
+        Key(
+            "OAuthClientId",
+            "Id of the client, for OAuthClient (client credentials).",
+            sign_ins=_CLIENT,
+        ),
+        Key(
+            "OAuthClientSecret",
+            "Secret of the client, for OAuthClient.",
+            secret=True,
+            neutral=True,
+            sign_ins=_CLIENT,
+        ),
+        Key(
+            "OAuthAccessTokenURL",
+            "Where the client gets its tokens, for OAuthClient.",
+            sign_ins=_CLIENT,
+        ),
+        Key(
+            "OAuthScope",
+            "Scopes to ask for, separated by spaces, for OAuthClient.",
+            sign_ins=_CLIENT,
+        ),
         Key(
             "CustomHeaders",
             "Headers for every request, each on a line of its own: Name: value.",
