@@ -153,7 +153,10 @@ class Process:
     def _cancel(self) -> None:
         with self._lock:
             if self._engine is not None:
-                self._engine.cancel()
+                try:
+                    self._engine.cancel()
+                except Exception as error:  # noqa: BLE001 - the next order has to be heard
+                    sys.stderr.write(f"A query could not be cancelled: {type(error).__name__}\n")
 
     def _send(self, kind: bytes, content: bytes) -> None:
         try:

@@ -7,7 +7,7 @@ columns, comparisons and the limit that the statement lets us push down.
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Protocol
@@ -271,7 +271,8 @@ class LiveSession:
         self._cancelled.set()
         for table in self._tables:
             table.cancel()
-        self.duck.interrupt()
+        with suppress(duckdb.ConnectionException):  # it has been closed meanwhile
+            self.duck.interrupt()
 
     def close(self) -> None:
         """Let go of everything. The DuckDB stays for the next query where this one ended well."""

@@ -125,7 +125,10 @@ class Process:
     def _cancel(self) -> None:
         with self._lock:
             if self._running is not None:
-                self._running.cancel()
+                try:
+                    self._running.cancel()
+                except Exception as error:  # noqa: BLE001 - the next order has to be heard
+                    sys.stderr.write(f"A run could not be cancelled: {type(error).__name__}\n")
 
     def _answer(self, message: Message) -> None:
         try:

@@ -60,7 +60,8 @@ class DuckDBSource(RelationalSource):
         """End a running read."""
         self._cancelled = True
         for one in list(self._running):
-            one.interrupt()
+            with suppress(duckdb.ConnectionException):  # it has been closed meanwhile
+                one.interrupt()
 
     def close(self) -> None:
         """Let go of the file."""

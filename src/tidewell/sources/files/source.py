@@ -1,7 +1,7 @@
 """A source over files, read by DuckDB, which is shut off from everything else."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, LiteralString
@@ -136,7 +136,8 @@ class FilesSource(ScannableSource):
         self._cancelled = True
         self._store.cancel()
         if "_duck" in self.__dict__:
-            self._duck.interrupt()
+            with suppress(duckdb.ConnectionException):  # it has been closed meanwhile
+                self._duck.interrupt()
 
     def close(self) -> None:
         """Let go of the files."""
