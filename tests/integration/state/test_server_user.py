@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
+from tidewell.state.serveruser import server_user
 
 STARTERS = 6
 # In a mount namespace: /etc is a copy without the user, and nothing outside changes.
@@ -27,8 +27,10 @@ os.write(1, b"%d:%d " % server_user(Path("/")).owner)
 """
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only as root the server has a user of its own")
 def test_several_first_starts_at_once_agree_on_the_user(tmp_path: Path) -> None:
+    if os.geteuid() != 0:  # the server then is this very user's
+        assert server_user(tmp_path).owner is None
+        return
     done = subprocess.run(
         [
             *("unshare", "-m", "sh", "-c", SCRIPT, "sh"),
