@@ -59,6 +59,10 @@ class ODataServer:
         """POST an entity."""
         httpx.post(f"{self.url}/{entity_set}", json=values).raise_for_status()
 
+    def delete(self, entity: str) -> None:
+        """DELETE an entity."""
+        httpx.delete(f"{self.url}/{entity}").raise_for_status()
+
 
 @contextmanager
 def odata_server(
