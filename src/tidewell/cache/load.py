@@ -61,6 +61,8 @@ class Load:
         self._digest = Digest(self._held, utf8=self._utf8)
         """Of all rows that are read."""
         self.made_schema = False
+        self.is_sampled = False
+        """Whether the table's statistics are of a small sample, and others should follow."""
         self._key = [self.columns[name].name for name in plan.key]
         self._time_column = (
             self.columns[plan.time_column].name if plan.time_column in self.columns else None
@@ -121,7 +123,7 @@ class Load:
         self._alteration.index(self._time_column)
         self._alteration.comment_table()
         self._alteration.comment_columns(self._listed)
-        self._statements.execute("analyze")
+        self._sample()
         return Counts(inserted=rows)
 
     def _refresh(
@@ -208,7 +210,7 @@ class Load:
             # What stands in the end is proved as a whole, so that nothing is written twice.
             self._copy("copy", self._table, rows, self._digest, see=False)
             return counts
-        self._stage(rows, Digest(self._held, utf8=self._utf8), analyze=not replace)
+        self._stage(rows, Digest(self._held, utf8=self._utf8), sample=not replace)
         merge = self._merge({column.name: column.declared for column in self._listed})
         if replace:
             merge.into_empty()
@@ -276,7 +278,7 @@ class Load:
         stream = CopyStream(fitting, digest)
         self._send("copy", staging, columns, stream, fitting.fitted(keys))
         self._prove(staging, digest, stream.rows)
-        self._statements.execute("analyze", table=staging)
+        self._statements.execute("sample", table=staging)
         merge = Merge(
             self._connection,
             self._table,
@@ -298,8 +300,12 @@ class Load:
         if not written:
             return
         if written >= _ANALYZE_SHARE * shape.estimated_rows(self._connection, self._place):
-            self._statements.execute("analyze")
+            self._sample()
         self._alteration.comment_table()
+
+    def _sample(self) -> None:
+        self._statements.execute("sample")
+        self.is_sampled = True
 
     @property
     def _listed(self) -> list[LoadedColumn]:
@@ -333,15 +339,15 @@ class Load:
                 ) from error
             self.made_schema = True
 
-    def _stage(self, batches: Batches, digest: Digest, *, analyze: bool = True) -> None:
+    def _stage(self, batches: Batches, digest: Digest, *, sample: bool = True) -> None:
         self._statements.execute(
             "make_staging",
             staging=sql.Identifier(_STAGING),
             definitions=shape.definitions(self._listed, staged=True),
         )
         self._copy("copy", self._staging, batches, digest)
-        if analyze:
-            self._statements.execute("analyze", table=self._staging)
+        if sample:
+            self._statements.execute("sample", table=self._staging)
 
     def _copy(
         self,

@@ -109,9 +109,7 @@ class Merge:
         self._run("mark_cached")
         self._run("mark_staged")
         for marks in ("marks", "staged_marks"):
-            self._connection.execute(
-                sql.SQL(_TABLE_SQL["analyze"]).format(table=self._parts[marks])
-            )
+            self._connection.execute(sql.SQL(_TABLE_SQL["sample"]).format(table=self._parts[marks]))
         deleted = self._run("delete_unpaired")
         return Counts(self._run("insert_unpaired"), 0, deleted)
 

@@ -61,8 +61,17 @@ COPY {table} ({columns}) FROM STDIN WITH (FORMAT binary);
 -- Into a table of this same transaction: its rows need no later freezing.
 COPY {table} ({columns}) FROM STDIN WITH (FORMAT binary, FREEZE);
 
+-- name: sample
+-- Statistics of 3,000 rows, a tenth of the usual sample: enough to plan this load and the first
+-- queries after it, at a tenth of the time. The usual ones follow after the commit (`analyze`).
+SET LOCAL default_statistics_target = 10;
+ANALYZE {table};
+SET LOCAL default_statistics_target TO DEFAULT;
+
 -- name: analyze
--- Fresh statistics, so that the first query on it is planned well.
+-- The statistics that the server's own settings ask for. Whoever has locked the table goes first.
+SET LOCAL lock_timeout = '1s';
+SET LOCAL statement_timeout = '60s';
 ANALYZE {table};
 
 -- name: count

@@ -52,6 +52,7 @@ class CacheTarget:
         self._place = place
         self._trace = trace
         self._cancelled = threading.Event()
+        self._is_sampled = False
 
     @classmethod
     def connect(cls, address: CacheAddress, fence: Fence, place: Place, *, trace: Trace) -> Self:
@@ -150,7 +151,23 @@ class CacheTarget:
             self._note_commit(plan, receipt, load)
             committing()
             self._commit()
+        self._is_sampled = load.is_sampled
         return receipt
+
+    def upkeep(self) -> None:
+        """Give a loaded table its usual statistics, in a session of its own.
+
+        For after the answer: nobody waits for them, and nothing is lost without them. So nothing
+        is raised: the load's own small sample then stands until autovacuum comes.
+        """
+        if not self._is_sampled:
+            return
+        table = sql.Identifier(self._place.schema, self._place.table)
+        with (
+            suppress(CacheError, psycopg.Error),
+            connect(self._address, _application_name(self._fence)) as again,
+        ):
+            again.execute(sql.SQL(_SQL["analyze"]).format(table=table))
 
     def _check_place(self, kind: str | None, *, ours: bool) -> None:
         owner = self._connection.execute(

@@ -81,6 +81,11 @@ class CachingRun:
         )
         return receipt
 
+    def upkeep(self) -> None:
+        """What is left to do for the cached table when the run has been answered."""
+        if self._target is not None:
+            self._target.upkeep()
+
     def _load(self, table: SourceTable, target: CacheTarget) -> Receipt:
         task = self._task
         standing = target.standing()

@@ -35,6 +35,7 @@ class Run(Protocol):
 
     def execute(self) -> Receipt: ...
     def cancel(self) -> None: ...
+    def upkeep(self) -> None: ...
 
 
 RunOf = Callable[[Task, Callable[[Message], None], RunLog], Run]
@@ -69,17 +70,20 @@ class Process:
         _keep()
         first = True
         while (task := self._tasks.get()) is not None:
-            self._answer(self._execute(task))
+            log = RunLog(self._answer, task.verbosity, task.secrets)
+            run = self._run_of(task, self._answer, log)
+            self._answer(self._execute(task, run, log))
             tracing.flush()
+            run.upkeep()
+            # Nothing of the run stays in memory while the next one is awaited.
+            del run
             gc.collect()
             pa.default_memory_pool().release_unused()
             if first:  # its driver has been imported
                 _keep()
                 first = False
 
-    def _execute(self, task: Task) -> Message:
-        log = RunLog(self._answer, task.verbosity, task.secrets)
-        run = self._run_of(task, self._answer, log)
+    def _execute(self, task: Task, run: Run, log: RunLog) -> Message:
         with self._lock:
             self._running = run
         try:

@@ -36,6 +36,7 @@ class ScheduledQueryRun:
         self._log = log
         self._cancelled = False
         self._opened: list[Engine | CacheTarget | WritableSource] = []
+        self._target: CacheTarget | None = None
 
     def cancel(self) -> None:
         """End the run: what is open on either side is cancelled, nothing is committed."""
@@ -67,6 +68,11 @@ class ScheduledQueryRun:
         )
         return receipt
 
+    def upkeep(self) -> None:
+        """What is left to do for the table when the run has been answered."""
+        if self._target is not None:
+            self._target.upkeep()
+
     def _select(self, engine: Engine, text: str) -> Receipt:
         """The rows of a SELECT into its table, under the fence of this attempt."""
         task = self._task
@@ -79,6 +85,7 @@ class ScheduledQueryRun:
             trace=self._log,
         )
         self._opened.append(target)
+        self._target = target
         try:
             self._emit(Backend(target.backend_pid))
             self._check()

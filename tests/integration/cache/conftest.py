@@ -62,6 +62,7 @@ class CachedTable:
         run_id: UUID | None = None,
         keys: pa.Table | None = None,
         rebuild: bool = False,
+        upkeep: bool = False,
     ) -> Receipt:
         columns = tuple(
             CacheColumn(one.name, one.type, length=(lengths or {}).get(one.name))
@@ -70,13 +71,16 @@ class CachedTable:
         plan = LoadPlan(mode, columns, key, time_column, cut, "the test", rebuild)
         with self.target(run_id=run_id) as target:
             target.standing()
-            return target.load(
+            receipt = target.load(
                 plan,
                 rows.to_batches(),
                 keys=None if keys is None else keys.to_batches,
                 watermark=lambda: watermark,
                 progress=lambda *_: None,
             )
+        if upkeep:
+            target.upkeep()
+        return receipt
 
     def standing(self) -> Standing:
         with self.target() as target:

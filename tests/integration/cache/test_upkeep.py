@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.integration.cache.conftest import CachedTable
-from tidewell.cache.plan import Place
+from tidewell.cache.plan import CacheColumn, LoadPlan, Place
 
 
 def asked(table: CachedTable, question: str) -> list[tuple[object, ...]]:
@@ -47,6 +47,46 @@ def test_the_key_the_time_column_and_the_statistics_are_ready(table: CachedTable
     table.load(pa.table({"id": range(1500), "at": range(1500)}), key=("id",), time_column="at")
     [(rows_known,)] = asked(table, "SELECT reltuples FROM pg_class WHERE relname = 'orders'")
     assert rows_known == 1500
+
+
+def histogram(table: CachedTable) -> tuple[object, ...]:
+    """Of a column: the bounds that the planner knows, and when it was looked at."""
+    bounds = """
+        SELECT array_length(histogram_bounds::text::int[], 1), n_distinct FROM pg_stats
+         WHERE tablename = 'orders' AND attname = 'id'"""
+    return asked(table, bounds)[0]
+
+
+def test_the_usual_statistics_follow_the_commit(table: CachedTable) -> None:
+    rows = pa.table({"id": range(5000)})
+    table.load(rows, key=("id",))
+    assert histogram(table) == (11, -1)
+
+    for changed in (pa.table({"id": range(6000)}), pa.table({"id": range(1, 7000)})):
+        table.load(changed, key=("id",), upkeep=True)
+        assert histogram(table) == (101, -1)
+
+    table.execute('SET default_statistics_target = 7; ANALYZE "My shop".orders')
+    table.load(changed, key=("id",), upkeep=True)
+    assert histogram(table) == (8, -1)  # nothing was written: nothing is looked at
+
+
+def test_whoever_has_locked_the_table_goes_before_its_statistics(table: CachedTable) -> None:
+    with psycopg.connect(table.database.url) as other, table.target() as target:
+        target.standing()
+        columns = (CacheColumn("id", pa.int64()),)
+        target.load(
+            LoadPlan("full", columns, ("id",)),
+            pa.table({"id": range(5000)}).to_batches(),
+            watermark=lambda: None,
+            progress=lambda *_: None,
+        )
+        other.execute('LOCK TABLE "My shop".orders')
+        target.upkeep()
+        other.commit()
+        assert histogram(table) == (11, -1)
+        target.upkeep()
+        assert histogram(table) == (101, -1)
 
 
 @settings(max_examples=15)

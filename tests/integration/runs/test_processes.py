@@ -43,6 +43,8 @@ class Stubborn:
     def cancel(self):
         ordered.set()
         raise RuntimeError("it is closed already")
+    def upkeep(self):
+        pass
 child.main(lambda task, answer, log: Stubborn(answer))
 """
 
