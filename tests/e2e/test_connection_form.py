@@ -53,7 +53,7 @@ def test_only_the_fields_of_the_chosen_sign_in_are_shown(
 ) -> None:
     page = person.page
     page.goto(link(CREATE, dataSource="OData", name="Shop"))
-    shown = page.locator("[data-sign-ins]:visible label")
+    shown = page.locator("[data-only-with]:visible label")
     expect(shown).to_have_count(0)
     sign_in = page.get_by_label("Sign-in")
     for scheme, labels in {
@@ -88,7 +88,34 @@ def test_only_the_fields_of_the_chosen_sign_in_are_shown(
 
     with screen(browser, javascript=False) as plain:
         plain.page.goto(link(CREATE, dataSource="OData", name="Plain"))
-        expect(plain.page.locator("[data-sign-ins]:visible")).to_have_count(8)
+        expect(plain.page.locator("[data-only-with]:visible")).to_have_count(8)
+
+
+def test_fields_that_belong_to_another_value_come_with_it(person: Screen, link: MakeLink) -> None:
+    page = person.page
+    shown = page.locator("[data-only-with]:visible label")
+    page.goto(link(CREATE, dataSource="REST", name="API"))
+    expect(shown).to_have_count(0)
+    page.get_by_label("Sign-in").select_option("APIKey")
+    expect(shown).to_have_text(["API key", "API key header"])
+    page.get_by_label("Sign-in").select_option("Basic")
+    expect(shown).to_have_text(["User name", "Password"])
+    page.get_by_label("Sign-in").select_option("None")
+    page.get_by_label("Paging").select_option("NextURL")
+    expect(shown).to_have_text(["Page size parameter", "Next field"])
+    person.looks_right("connection-rest-paging")
+
+    page.goto(link(CREATE, dataSource="BigQuery", name="Warehouse"))
+    expect(shown).to_have_text(["OAuth JWT cert"])
+    page.get_by_label("Sign-in").select_option("OAuth")
+    expect(shown).to_have_text(["OAuth access token"])
+
+    page.goto(link(CREATE, dataSource="Files", name="Bucket"))
+    expect(shown).to_have_count(0)
+    person.looks_right("connection-files")
+    page.get_by_label("URI").fill("s3://a-bucket/folder/*.csv")
+    expect(shown).to_have_text(["AWS access key", "AWS secret key", "AWS region"])
+    person.looks_right("connection-files-s3")
 
 
 def test_a_connection_is_changed_without_its_secret_being_shown(

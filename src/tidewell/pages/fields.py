@@ -17,6 +17,11 @@ _RARE = frozenset(
         "ODataVersion",
         "PageSize",
         "Timeout",
+        "UseSSL",
+        "Manifest",
+        "Config",
+        "CursorFormat",
+        "AWSSessionToken",
         "NullValues",
         "IncludeColumnHeaders",
         "BrowsableSchemas",
@@ -41,6 +46,7 @@ _CHOICES = {
     ("SSLMode", "verify-full"): "Always, and check certificate and host name (verify-full)",
 }
 _WORD = re.compile(r"OAuth|OData|[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+|[0-9]+")
+_NOT_IN_IDS = re.compile(r"[^\w-]")
 NAME = "connection_name"
 
 
@@ -68,7 +74,12 @@ class Field:
     error: str = ""
     width: str = "full"
     rare: bool = False
-    sign_ins: tuple[str, ...] = ()
+    only_with: tuple[str, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """The name as selectors take it: the keys of connectors have dots in them."""
+        return _NOT_IN_IDS.sub("-", self.name)
 
 
 def fields_of(
@@ -130,6 +141,7 @@ def label_of(name: str) -> str:
     if name in _LABELS:
         return _LABELS[name]
     words = _WORD.findall(name) or [name]
+    words[0] = words[0][:1].upper() + words[0][1:]
     rest = [word if _keeps_its_case(word) else word.lower() for word in words[1:]]
     return " ".join([words[0], *("ID" if word == "id" else word for word in rest)])
 
@@ -161,5 +173,5 @@ def _field(key: Key, values: Mapping[str, str], stored: Mapping[str, str], error
         error=error,
         width=_WIDTHS.get(key.name, "full"),
         rare=key.name in _RARE and not key.required,
-        sign_ins=key.sign_ins,
+        only_with=key.only_with,
     )

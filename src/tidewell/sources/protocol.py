@@ -21,8 +21,9 @@ class Key:
     """One key of a driver's connection string, as forms and errors show it.
 
     A `neutral` key says how the source is reached or asked, and whatever its value is, the same
-    source gives the same rows; a change of any other one makes it another source. `sign_ins` are
-    the values of AuthScheme that use the key; none: whatever that is.
+    source gives the same rows; a change of any other one makes it another source. `only_with` says
+    which values of other keys the key belongs to, as `AuthScheme=Basic`, or `URI=s3://*` for all
+    that begin so; forms show it with one of them. None: it always counts.
     """
 
     name: str
@@ -32,7 +33,7 @@ class Key:
     default: str = ""
     choices: tuple[str, ...] = ()
     neutral: bool = False
-    sign_ins: tuple[str, ...] = ()
+    only_with: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,7 @@ def test_spans_numbers_and_sizes() -> None:
         ("Data Source", "Data source"),
         ("PageSize", "Page size"),
         ("User", "User name"),
+        ("credentials.auth_type", "Credentials auth type"),
     ],
 )
 def test_a_key_of_a_driver_in_words(key: str, label: str) -> None:

@@ -54,6 +54,9 @@ def test_keys_are_flat_with_what_the_spec_says_of_them() -> None:
         "credentials.token",
     }
     assert keys["credentials.kind"].choices == ("key", "oauth")
+    assert keys["credentials.kind"].only_with == ()
+    assert keys["credentials.api_key"].only_with == ("credentials.kind=key",)
+    assert keys["credentials.token"].only_with == ("credentials.kind=oauth",)
     assert keys["region"].choices == ("EU", "US")
     assert keys["pages"].default == "10"
     assert keys["deep"].default == "false"

@@ -63,3 +63,29 @@ def test_a_driver_that_cannot_be_imported_says_what_is_missing() -> None:
 def test_an_unknown_driver_is_told_with_a_near_name() -> None:
     with pytest.raises(InvalidRequest, match="did you mean OData"):
         registry.driver("ODatta")
+
+
+@pytest.mark.parametrize("name", registry.names())
+def test_what_a_key_belongs_to_is_a_value_that_another_key_can_have(name: str) -> None:
+    keys = {key.name: key for key in registry.driver(name).keys}
+    for key in keys.values():
+        for condition in key.only_with:
+            other, _, value = condition.partition("=")
+            assert other in keys, f"{key.name} belongs to {condition}, and there is no such key"
+            choices = keys[other].choices
+            assert value in choices if choices else value.endswith("*"), f"{key.name}: {condition}"
+            assert not key.required, f"{key.name} is required, and only with {condition}"
+            assert other != key.name
+
+
+@pytest.mark.parametrize("name", registry.names())
+def test_each_way_to_sign_in_has_the_keys_that_it_takes_and_no_secret_counts_for_all(
+    name: str,
+) -> None:
+    keys = registry.driver(name).keys
+    schemes = next((key.choices for key in keys if key.name == "AuthScheme"), ())
+    named = {one.partition("=")[2] for key in keys for one in key.only_with if "Auth" in one}
+    assert named == set(schemes) - {"None"}
+    if schemes:
+        anyway = {key.name for key in keys if key.secret and not key.only_with}
+        assert anyway <= {"CustomHeaders", "Config"}

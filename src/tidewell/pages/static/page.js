@@ -25,27 +25,34 @@ for (const form of document.querySelectorAll("form[data-draft]")) {
   form.addEventListener("input", () => remember(form));
 }
 
-// Of the fields that belong to a way to sign in only those of the chosen one are shown, and those
-// that an error blames. What is typed in the others is kept.
-function showSignIn(form) {
-  const chosen = form.elements.namedItem("AuthScheme")?.value;
-  for (const field of form.querySelectorAll("[data-sign-ins]")) {
+// Some fields belong to a value of another one, as a password to a way to sign in: they are shown
+// with it only, or while an error blames them. What is typed in them is kept.
+function holds(form, condition) {
+  const at = condition.indexOf("=");
+  const value = form.elements.namedItem(condition.slice(0, at))?.value ?? "";
+  const wanted = condition.slice(at + 1);
+  return wanted.endsWith("*") ? value.startsWith(wanted.slice(0, -1)) : value === wanted;
+}
+
+function showWhatBelongs(form) {
+  for (const field of form.querySelectorAll("[data-only-with]")) {
     const isBlamed = field.querySelector(".error").textContent.trim() !== "";
-    field.hidden = !isBlamed && !field.dataset.signIns.split(" ").includes(chosen);
+    const conditions = JSON.parse(field.dataset.onlyWith);
+    field.hidden = !isBlamed && !conditions.some((one) => holds(form, one));
   }
 }
 
-for (const form of document.querySelectorAll("form:has([data-sign-ins])")) {
-  form.elements.namedItem("AuthScheme").addEventListener("change", () => showSignIn(form));
-  addEventListener("pageshow", () => showSignIn(form)); // the way back brings the choice along
-  showSignIn(form);
+for (const form of document.querySelectorAll("form:has([data-only-with])")) {
+  form.addEventListener("input", () => showWhatBelongs(form));
+  addEventListener("pageshow", () => showWhatBelongs(form)); // the way back brings values along
+  showWhatBelongs(form);
 }
 
 // An answer that came in parts: mark the fields that it blames, show them, and go to the first.
 function markErrors(form) {
   const wrong = [];
   for (const input of form.elements) {
-    const error = document.getElementById(`error-${input.name}`);
+    const error = document.getElementById(`error-${input.id}`);
     if (!error) continue;
     input.removeAttribute("aria-invalid");
     if (error.textContent.trim() === "") continue;
@@ -59,7 +66,7 @@ function markErrors(form) {
 document.body.addEventListener("htmx:afterSettle", (event) => {
   const form = event.detail.requestConfig?.elt;
   if (!(form instanceof HTMLFormElement) || !form.dataset.draft) return;
-  showSignIn(form);
+  showWhatBelongs(form);
   markErrors(form);
   if (document.querySelector("#result .good")) sessionStorage.removeItem(draftOf(form));
 });

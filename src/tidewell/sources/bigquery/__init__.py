@@ -26,8 +26,18 @@ class BigQueryDriver:
             default="OAuthJWT",
             choices=("OAuthJWT", "OAuth"),
         ),
-        Key("OAuthJWTCert", "The service account's key, as its JSON file has it.", secret=True),
-        Key("OAuthAccessToken", "Access token, for OAuth.", secret=True),
+        Key(
+            "OAuthJWTCert",
+            "The service account's key, as its JSON file has it; for OAuthJWT.",
+            secret=True,
+            only_with=("AuthScheme=OAuthJWT",),
+        ),
+        Key(
+            "OAuthAccessToken",
+            "Access token, for OAuth.",
+            secret=True,
+            only_with=("AuthScheme=OAuth",),
+        ),
         Key("URL", "Another root than https://bigquery.googleapis.com, if the operator lists it."),
         Key("Timeout", "Seconds that one answer may take.", default="300", neutral=True),
     )

@@ -2,7 +2,7 @@
 
 A spec is JSON schema (`connectionSpecification`). Its objects are written out flat, with dots:
 `credentials.api_key`. Where an object is a choice (`oneOf`), the keys of all choices are there, and
-the constant that tells them apart is a key with choices.
+the constant that tells them apart is a key with choices: the others belong to one of its values.
 """
 
 import re
@@ -26,6 +26,7 @@ class _Leaf:
     schema: Mapping[str, Any]
     required: bool
     choices: tuple[str, ...] = ()
+    only_with: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -65,7 +66,13 @@ class Spec:
         return config
 
 
-def _leaves(schema: Mapping[str, Any], path: tuple[str, ...], *, required: bool) -> Iterator[_Leaf]:
+def _leaves(
+    schema: Mapping[str, Any],
+    path: tuple[str, ...],
+    *,
+    required: bool,
+    only_with: tuple[str, ...] = (),
+) -> Iterator[_Leaf]:
     needed = schema.get("required") or ()
     for name, one in (schema.get("properties") or {}).items():
         if not isinstance(one, Mapping) or name.startswith("__"):
@@ -75,18 +82,31 @@ def _leaves(schema: Mapping[str, Any], path: tuple[str, ...], *, required: bool)
         objects = [o for o in options if o.get("properties")]
         if objects:
             for option in objects:
-                yield from _leaves(option, inner, required=False)
+                told = _constants(option, inner) or only_with
+                yield from _leaves(option, inner, required=False, only_with=told)
         elif one.get("properties"):
-            yield from _leaves(one, inner, required=is_needed)
+            yield from _leaves(one, inner, required=is_needed, only_with=only_with)
         else:
             choices = [one["const"]] if "const" in one else one.get("enum") or ()
-            yield _Leaf(inner, one, is_needed, tuple(str(c) for c in choices))
+            belongs = () if "const" in one else only_with
+            yield _Leaf(inner, one, is_needed, tuple(str(c) for c in choices), belongs)
+
+
+def _constants(option: Mapping[str, Any], path: tuple[str, ...]) -> tuple[str, ...]:
+    """What tells that an option is the chosen one: `credentials.auth_type=OAuth2.0`."""
+    return tuple(
+        f"{'.'.join((*path, name))}={one['const']}"
+        for name, one in option["properties"].items()
+        if isinstance(one, Mapping) and "const" in one
+    )
 
 
 def _joined(first: _Leaf, second: _Leaf) -> _Leaf:
     """A key that stands in several choices of an object."""
     choices = tuple(dict.fromkeys(first.choices + second.choices))
-    return _Leaf(first.path, {**second.schema, **first.schema}, False, choices)
+    either = first.only_with and second.only_with
+    only_with = tuple(dict.fromkeys(first.only_with + second.only_with)) if either else ()
+    return _Leaf(first.path, {**second.schema, **first.schema}, False, choices, only_with)
 
 
 def _key(leaf: _Leaf) -> Key:
@@ -103,6 +123,7 @@ def _key(leaf: _Leaf) -> Key:
         secret=bool(schema.get("airbyte_secret")),
         default="" if default is None else _written(default),
         choices=leaf.choices,
+        only_with=leaf.only_with,
     )
 
 

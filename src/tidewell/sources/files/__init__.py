@@ -7,6 +7,8 @@ from tidewell.sources.files.source import FilesSource
 from tidewell.sources.files.tables import FORMATS
 from tidewell.sources.protocol import Environment, Key
 
+_S3 = ("URI=s3://*",)
+
 
 @dataclass(frozen=True)
 class FilesDriver:
@@ -37,11 +39,32 @@ class FilesDriver:
             choices=("True", "False"),
         ),
         Key("NullValues", "Texts that mean 'no value' in CSV files, separated by commas: NA,null."),
-        Key("AWSAccessKey", "Id of the access key, for s3://; empty: public files.", neutral=True),
-        Key("AWSSecretKey", "The secret of the access key.", secret=True, neutral=True),
-        Key("AWSSessionToken", "Token of temporary credentials.", secret=True, neutral=True),
-        Key("AWSRegion", "Region of the bucket.", default="us-east-1"),
-        Key("Endpoint", "Address of another server that speaks S3, as https://minio.local:9000."),
+        Key(
+            "AWSAccessKey",
+            "Id of the access key, for s3://; empty: public files.",
+            neutral=True,
+            only_with=_S3,
+        ),
+        Key(
+            "AWSSecretKey",
+            "The secret of the access key.",
+            secret=True,
+            neutral=True,
+            only_with=_S3,
+        ),
+        Key(
+            "AWSSessionToken",
+            "Token of temporary credentials.",
+            secret=True,
+            neutral=True,
+            only_with=_S3,
+        ),
+        Key("AWSRegion", "Region of the bucket.", default="us-east-1", only_with=_S3),
+        Key(
+            "Endpoint",
+            "Address of another server that speaks S3, as https://minio.local:9000.",
+            only_with=_S3,
+        ),
         Key("Timeout", "Seconds that a server may be silent.", default="60", neutral=True),
     )
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from tidewell.sources.odata.source import ODataSource
 from tidewell.sources.protocol import Environment, Key
 
-_CLIENT = ("OAuthClient",)
+_CLIENT = ("AuthScheme=OAuthClient",)
 
 
 @dataclass(frozen=True)
@@ -24,41 +24,47 @@ class ODataDriver:
             default="None",
             choices=("None", "Basic", "Bearer", "APIKey", "OAuthClient"),
         ),
-        Key("User", "User, for Basic.", sign_ins=("Basic",)),
-        Key("Password", "Password, for Basic.", secret=True, neutral=True, sign_ins=("Basic",)),
+        Key("User", "User, for Basic.", only_with=("AuthScheme=Basic",)),
+        Key(
+            "Password",
+            "Password, for Basic.",
+            secret=True,
+            neutral=True,
+            only_with=("AuthScheme=Basic",),
+        ),
         Key(
             "Token",
             "Access token, for Bearer; the key, for APIKey.",
             secret=True,
-            sign_ins=("Bearer", "APIKey"),
+            only_with=("AuthScheme=Bearer", "AuthScheme=APIKey"),
         ),
         Key(
             "APIKeyHeader",
             "Name of the header that takes the key.",
             default="X-API-Key",
-            sign_ins=("APIKey",),
+            only_with=("AuthScheme=APIKey",),
         ),
         Key(
             "OAuthClientId",
             "Id of the client, for OAuthClient (client credentials).",
-            sign_ins=_CLIENT,
+            only_with=_CLIENT,
         ),
         Key(
             "OAuthClientSecret",
             "Secret of the client, for OAuthClient.",
             secret=True,
             neutral=True,
-            sign_ins=_CLIENT,
+            only_with=_CLIENT,
         ),
         Key(
             "OAuthAccessTokenURL",
             "Where the client gets its tokens, for OAuthClient.",
-            sign_ins=_CLIENT,
+            only_with=_CLIENT,
         ),
         Key(
             "OAuthScope",
             "Scopes to ask for, separated by spaces, for OAuthClient.",
-            sign_ins=_CLIENT,
+            only_with=_CLIENT,
         ),
         Key(
             "CustomHeaders",

@@ -16,6 +16,11 @@ from tidewell.sources.protocol import Environment, Key, Source
 from tidewell.sources.rest.manifest import simple_manifest
 
 SCHEMA = "REST"
+_CLIENT = ("AuthScheme=OAuthClient",)
+_API_KEY = ("AuthScheme=APIKey",)
+_BY_PARAMETER = ("Paging=Page", "Paging=Offset", "Paging=Cursor")
+_ANY_PAGING = (*_BY_PARAMETER, "Paging=NextURL")
+_TOLD = ("Paging=Cursor", "Paging=NextURL")
 
 
 @dataclass(frozen=True)
@@ -53,27 +58,54 @@ class RESTDriver:
             default="None",
             choices=("None", "Page", "Offset", "Cursor", "NextURL"),
         ),
-        Key("PageParameter", "Query parameter of the page, offset or token."),
-        Key("PageStart", "Number of the first page.", default="1"),
-        Key("PageSizeParameter", "Query parameter of the page's size."),
-        Key("PageSize", "Records a page.", default="100", neutral=True),
-        Key("NextField", "Where the next token or address is in an answer, as meta.next."),
+        Key(
+            "PageParameter",
+            "Query parameter of the page, offset or token; empty: page, offset or cursor.",
+            only_with=_BY_PARAMETER,
+        ),
+        Key("PageStart", "Number of the first page.", default="1", only_with=("Paging=Page",)),
+        Key("PageSizeParameter", "Query parameter of the page's size.", only_with=_ANY_PAGING),
+        Key("PageSize", "Records a page.", default="100", neutral=True, only_with=_ANY_PAGING),
+        Key(
+            "NextField",
+            "Where the next token or address is in an answer, as meta.next.",
+            only_with=_TOLD,
+        ),
         Key(
             "AuthScheme",
             "How to sign in.",
             default="None",
             choices=("None", "Basic", "Bearer", "APIKey", "OAuthClient"),
         ),
-        Key("User", "User, for Basic."),
-        Key("Password", "Password, for Basic.", secret=True, neutral=True),
-        Key("Token", "Access token, for Bearer.", secret=True),
-        Key("APIKey", "Key, for APIKey.", secret=True),
-        Key("APIKeyHeader", "Header that carries the key.", default="X-API-Key"),
-        Key("OAuthClientId", "Client, for OAuthClient."),
+        Key("User", "User, for Basic.", only_with=("AuthScheme=Basic",)),
         Key(
-            "OAuthClientSecret", "Secret of the client, for OAuthClient.", secret=True, neutral=True
+            "Password",
+            "Password, for Basic.",
+            secret=True,
+            neutral=True,
+            only_with=("AuthScheme=Basic",),
         ),
-        Key("OAuthAccessTokenURL", "Where the client gets its token, for OAuthClient."),
+        Key("Token", "Access token, for Bearer.", secret=True, only_with=("AuthScheme=Bearer",)),
+        Key("APIKey", "Key, for APIKey.", secret=True, only_with=_API_KEY),
+        Key(
+            "APIKeyHeader",
+            "Header that carries the key.",
+            default="X-API-Key",
+            only_with=_API_KEY,
+        ),
+        Key("OAuthClientId", "Client, for OAuthClient.", only_with=_CLIENT),
+        Key(
+            "OAuthClientSecret",
+            "Secret of the client, for OAuthClient.",
+            secret=True,
+            neutral=True,
+            only_with=_CLIENT,
+        ),
+        Key(
+            "OAuthAccessTokenURL",
+            "Where the client gets its token, for OAuthClient.",
+            only_with=_CLIENT,
+        ),
         Key(
             "CustomHeaders",
             "Headers for every request, each on a line of its own: Name: value.",
