@@ -2,12 +2,13 @@
 
 import json
 import os
+import pty
 import re
 import signal
 import stat
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import UUID
 
@@ -102,6 +103,46 @@ def test_accounts_and_tokens(product: Product, tmp_path: Path) -> None:
         client.headers["Authorization"] = f"Bearer {command(*sign, settings={}).strip()}"
         assert client.get("/api/job/list").status_code == 403
         assert client.get("/api/poweredby/sources/list").is_success
+
+
+def test_at_a_terminal_an_answer_is_for_a_person_and_elsewhere_json(
+    tmp_path: Path,
+) -> None:
+    """The same command in a terminal of its own, and with its output in a pipe."""
+    home = {"TIDEWELL_HOME": str(tmp_path / "home"), "COLUMNS": "200", "TERM": "dumb"}
+    key = ("--new-key", str(tmp_path / "key.pem"))
+    made = json.loads(command("account", "create", "--name", "Vé", *key, settings=home))
+    shown = at_a_terminal("account", "list", settings=home)
+    assert shown.split()[:4] == ["id", "name", "created", "sub-accounts"]
+    assert made["id"] in shown
+    assert json.loads(at_a_terminal("account", "list", "--json", settings=home))["accounts"]
+    assert "No sub-accounts." in at_a_terminal("subaccount", "list", settings=home)
+    command("subaccount", "create", settings=home)
+
+    # The only account and the only customer need not be named.
+    token = at_a_terminal("pat", "create", "--name", "desk", settings=home)
+    assert re.search(r"^token: twpat_\S+\r?$", token, re.MULTILINE)
+    [kept] = json.loads(command("pat", "list", settings=home))["tokens"]
+    revoked = at_a_terminal("pat", "revoke", "--id", kept["id"], settings=home)
+    assert "revoked: yes" in revoked
+    assert made["kid"] in at_a_terminal("account", "key", "list", settings=home)
+
+
+def at_a_terminal(*arguments: str, settings: dict[str, str]) -> str:
+    """What a command shows where its output is a terminal."""
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [*TIDEWELL, *arguments], env=environment(settings), stdin=theirs, stdout=theirs
+    ) as running:
+        os.close(theirs)
+        shown = b""
+        # At the end of what the other side writes, reading a terminal is an error.
+        with suppress(OSError):
+            while part := os.read(ours, 65_536):
+                shown += part
+        os.close(ours)
+    assert running.returncode == 0
+    return shown.decode()
 
 
 def test_what_cannot_be_is_one_clear_line(product: Product, tmp_path: Path) -> None:

@@ -89,10 +89,19 @@ def test_from_a_connection_to_a_run(remote: Tidewell, folder: Path) -> None:
     assert "Traceback" not in refused.stderr
     assert "disabled" in tidewell("job", "list").stdout
 
+    refused = tidewell("connection", "delete", "office")
+    assert refused.returncode == 1
+    assert "give --force to delete" in refused.stderr
+    nothing = tidewell("job", "update", "people")
+    assert (nothing.returncode, "Say what to change" in nothing.stderr) == (1, True)
+    assert "had no run to stop" in tidewell("job", "stop", "people").stdout
+
     assert tidewell("job", "delete", "people", typed="n\n").returncode == 1
     assert "is deleted" in tidewell("job", "delete", "people", "--yes").stdout
     assert "is deleted" in tidewell("connection", "delete", "office").stdout
     assert answer(tidewell("job", "list", "--json")) == []
+    assert "tidewell job create" in tidewell("job", "list").stdout
+    assert "tidewell connection create" in tidewell("connection", "list").stdout
 
 
 def test_a_run_that_fails_has_an_exit_code_of_its_own(remote: Tidewell, folder: Path) -> None:

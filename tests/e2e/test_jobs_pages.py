@@ -97,7 +97,7 @@ def test_from_nothing_to_fresh_rows(
     person.looks_right("jobs-new-schedule")
     page.get_by_role("button", name="Add 2 jobs").click()
 
-    expect(page.get_by_text("2 jobs were made")).to_be_visible()
+    expect(page.get_by_text("2 jobs were made, and their first runs are queued.")).to_be_visible()
     # They come to an end before one's eyes.
     expect(page.locator(".state.ok")).to_have_count(2, timeout=120_000)
     expect(page.get_by_text("3 rows written")).to_be_visible()
@@ -168,6 +168,7 @@ def test_what_failed_is_told_with_what_to_do(
     page.get_by_role("link", name="Log of the failed run").click()
     expect(page.get_by_role("heading", name="Log")).to_be_visible()
     expect(page.get_by_role("cell", name="Run ").first).to_be_visible()
+    expect(page.get_by_role("link", name="Open the settings")).to_be_visible()
     person.looks_right("run-failed")
 
     # The table comes back, and the job is run again from its page.
@@ -187,7 +188,7 @@ def test_many_jobs_are_steered_at_once(
     page = person.page
     page.goto(jobs_link(client))
     page.get_by_role("button", name="Disable", exact=True).click()
-    expect(page.get_by_text("No job was chosen")).to_be_visible()
+    expect(page.locator(".outcome.warn")).to_contain_text("No job was chosen")
 
     page.get_by_label("Choose people").check()
     page.get_by_label("Choose orders").check()
@@ -200,7 +201,7 @@ def test_many_jobs_are_steered_at_once(
     page.get_by_label("Choose people").check()
     page.get_by_label("Choose items").check()
     page.get_by_role("button", name="Run", exact=True).click()
-    expect(page.get_by_text("1 job was queued to run.")).to_be_visible()
+    expect(page.get_by_text("One job was queued to run.")).to_be_visible()
     expect(page.get_by_text("It is disabled, so it does not run")).to_be_visible()
     person.looks_right("jobs-problems")
     page.get_by_role("link", name="Back to the jobs").click()
@@ -214,7 +215,7 @@ def test_many_jobs_are_steered_at_once(
     expect(page.get_by_role("heading", name="Delete this job?")).to_be_visible()
     person.looks_right("jobs-delete")
     assert len(enabled(client)) == 3
-    page.get_by_role("button", name="Delete 1 job").click()
+    page.get_by_role("button", name="Delete 1 job and its table").click()
     expect(page.get_by_text("One job was deleted.")).to_be_visible()
     assert set(enabled(client)) == {"people", "items"}
 
@@ -453,6 +454,53 @@ def test_settings_are_changed(person: Screen, client: httpx.Client, office: str)
     assert changed["logVerbosity"] == 2
     assert changed["params"]["autoTruncateStrings"] == "true"
     assert changed["params"]["sourceTable"] == "people"
+    assert "timeoutSeconds" not in changed["params"]  # what nobody touched is not there
+
+
+def test_what_few_need_is_folded_away_and_opens_where_it_is_wrong(
+    person: Screen, client: httpx.Client, office: str
+) -> None:
+    job = make(client, office, "people")
+    wait_for_end(client, job)
+    page = person.page
+    page.goto(jobs_link(client))
+    page.get_by_role("link", name="people").click()
+    page.get_by_role("link", name="Settings").click()
+    expect(page.get_by_label("Filter")).to_be_hidden()
+    page.get_by_text("More settings").click()
+    page.get_by_label("Filter").fill("id >")
+    page.get_by_label("Time limit").fill("600")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator("#error-filter")).not_to_be_empty()
+    expect(page.get_by_label("Filter")).to_be_visible()
+    person.looks_right("job-settings-more")
+    page.get_by_label("Filter").fill("id > 1")
+    page.get_by_label("Time limit").fill("soon")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator("#error-seconds")).to_contain_text("number")
+    page.get_by_label("Time limit").fill("600")
+    page.get_by_label("Merge key").fill("id")
+    page.get_by_label("A column that changes").select_option("rebuild")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("The settings are saved.")).to_be_visible()
+    params = ok(client.get(f"/api/job/{job}"))["jobs"][0]["params"]
+    assert (params["filter"], params["timeoutSeconds"]) == ("id > 1", "600")
+    assert params["mergeKeys"] == [{"colName": "id"}]
+    assert params["onTypeChange"] == "rebuild"
+    run_now(client, job)
+    page.reload()
+    page.get_by_role("link", name="Office.people").click()
+    expect(page.get_by_text("All 2 rows.")).to_be_visible()
+    page.go_back()
+    page.get_by_role("link", name="Settings").click()
+    page.get_by_text("More settings").click()
+    expect(page.get_by_label("Merge key")).to_have_value("id")
+    page.get_by_label("Filter").fill("")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("The settings are saved.")).to_be_visible()
+    params = ok(client.get(f"/api/job/{job}"))["jobs"][0]["params"]
+    assert "filter" not in params
+    assert params["mergeKeys"] == [{"colName": "id"}]
 
 
 def test_connections_are_seen_tried_and_deleted(
@@ -471,12 +519,13 @@ def test_connections_are_seen_tried_and_deleted(
     page.get_by_role("button", name="Delete … Office").click()
     expect(page.get_by_text("A job uses it")).to_be_visible()
     person.looks_right("connections-delete")
-    page.get_by_role("button", name="Delete Office").click()
+    page.get_by_role("button", name="Delete Office, its job and its table").click()
     expect(page.get_by_text("The connection is deleted.")).to_be_visible()
     assert ok(client.get("/api/job/list"))["jobs"] == []
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(320, "dark"), (768, "light"), (1440, "light")])
+@pytest.mark.parametrize("width", [320, 800, 1400])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_width_and_a_long_history(
     browser: Browser,
     client: httpx.Client,
@@ -505,11 +554,35 @@ def test_every_width_and_a_long_history(
         page.goto(f"{base}/jobs/{job}/rows")
         person.looks_right(f"rows-{width}-{scheme}")
         page.goto(f"{base}/jobs/{job}/settings")
+        page.get_by_text("More settings").click()
         person.looks_right(f"settings-{width}-{scheme}")
+        page.goto(f"{base}/jobs/new")
+        person.looks_right(f"new-connection-{width}-{scheme}")
         page.goto(f"{base}/jobs/new/{office}")
         page.get_by_label("items").check()
+        person.looks_right(f"new-tables-{width}-{scheme}")
         page.get_by_role("button", name="Next: schedule").click()
         person.looks_right(f"new-schedule-{width}-{scheme}")
+        page.goto(f"{base}/jobs/new/query")
+        page.get_by_role("button", name="Add the query").click()
+        person.looks_right(f"query-wrong-{width}-{scheme}")
+        page.goto(f"{base}/connections/new?driver=REST")
+        page.get_by_label("Sign-in").select_option("OAuthClient")
+        page.get_by_text("More settings").click()
+        page.get_by_role("button", name="Save & Test").click()
+        expect(page.locator("#result .outcome")).to_be_visible()
+        person.looks_right(f"connection-rest-{width}-{scheme}")
+        page.goto(f"{base}/jobs?q=nothing-is-called-so")
+        expect(page.get_by_text("No job fits.")).to_be_visible()
+        person.looks_right(f"jobs-none-fit-{width}-{scheme}")
+        page.goto(f"{base}/jobs")
+        page.get_by_label("Choose people").check()
+        page.get_by_label("Choose orders").check()
+        page.get_by_role("button", name="Delete").click()
+        expect(page.get_by_text("Their cached tables go with them")).to_be_visible()
+        person.looks_right(f"jobs-delete-{width}-{scheme}")
+        page.goto(f"{base}/jobs/{office}")
+        person.looks_right(f"job-unknown-{width}-{scheme}")
 
 
 def test_without_javascript(browser: Browser, client: httpx.Client, office: str) -> None:

@@ -11,7 +11,7 @@ import typer
 from tidewell import clock
 from tidewell.accounts import audit, keys, repository
 from tidewell.accounts.audit import Action, Author
-from tidewell.cli.doing import asked, chosen_account, in_database, prints_json
+from tidewell.cli.doing import Answer, answers, chosen_account, in_database
 from tidewell.errors import InvalidRequest, TidewellError
 from tidewell.state.database import Connection
 
@@ -24,7 +24,6 @@ PublicKey = Annotated[
     Path, typer.Option(exists=True, dir_okay=False, help="RSA public key (PEM) of its tokens.")
 ]
 Kid = Annotated[str, typer.Option(help="Key id that tokens may give; empty: its thumbprint.")]
-Parent = Annotated[UUID, typer.Option(help="Id of the parent account.")]
 OnlyParent = Annotated[
     UUID | None, typer.Option(help="Id of the parent account; empty: the only one.")
 ]
@@ -34,7 +33,7 @@ _ORIGIN = re.compile(rf"https?://({_HOST.pattern})")
 
 
 @account_app.command("create")
-@prints_json
+@answers
 def create_account(
     name: Annotated[str, typer.Option(help="Name of the vendor.")],
     public_key: Annotated[
@@ -46,8 +45,8 @@ def create_account(
         typer.Option(help="Instead: make a key pair, and write its private key (PEM) here."),
     ] = None,
     kid: Kid = "",
-) -> None:
-    """Make a parent account; prints JSON with its id."""
+) -> Answer:
+    """Make a parent account; tells its id."""
     if (public_key is None) == (new_key is None):
         raise InvalidRequest("Give --public-key, or --new-key to have a key pair made.")
     text = _text(public_key) if public_key else _made(new_key)
@@ -61,13 +60,13 @@ def create_account(
         await _note(connection, parent_id, Action.ACCOUNT_CREATED, parent_id, name)
         return {"id": str(parent_id), "name": name, "kid": kid or thumbprint}
 
-    in_database(make)
+    return in_database(make)
 
 
 @account_app.command("list")
-@prints_json
-def list_parents() -> None:
-    """The parent accounts, with the ids that other commands ask for; prints JSON."""
+@answers
+def list_parents() -> Answer:
+    """The parent accounts, with the ids that other commands ask for."""
 
     async def show(connection: Connection) -> dict[str, Any]:
         return {
@@ -82,13 +81,13 @@ def list_parents() -> None:
             ]
         }
 
-    in_database(show)
+    return in_database(show)
 
 
 @account_app.command("hosts")
-@prints_json
+@answers
 def set_hosts(
-    account: Parent,
+    account: OnlyParent = None,
     return_host: Annotated[
         list[str] | None,
         typer.Option(help="Host that customers may be sent back to; none: any. May be repeated."),
@@ -97,8 +96,8 @@ def set_hosts(
         list[str] | None,
         typer.Option(help="Origin whose pages may frame the hosted forms. May be repeated."),
     ] = None,
-) -> None:
-    """Replace a vendor's return hosts and frame origins; prints JSON."""
+) -> Answer:
+    """Replace a vendor's return hosts and frame origins."""
     hosts = [_matching(_HOST, one, "return-host", "a host name") for one in return_host or []]
     origins = [
         _matching(_ORIGIN, one, "frame-origin", "an origin, as https://app.example")
@@ -106,50 +105,55 @@ def set_hosts(
     ]
 
     async def change(connection: Connection) -> dict[str, Any]:
-        await repository.set_hosts(connection, account, hosts, origins)
-        await _note(connection, account, Action.HOSTS_SET, account, " ".join([*hosts, *origins]))
-        return {"id": str(account), "returnHosts": hosts, "frameOrigins": origins}
+        parent_id = account or await _only_parent(connection)
+        named = " ".join([*hosts, *origins])
+        await repository.set_hosts(connection, parent_id, hosts, origins)
+        await _note(connection, parent_id, Action.HOSTS_SET, parent_id, named)
+        return {"id": str(parent_id), "returnHosts": hosts, "frameOrigins": origins}
 
-    in_database(change)
+    return in_database(change)
 
 
 @key_app.command("add")
-@prints_json
-def add_key(account: Parent, public_key: PublicKey, kid: Kid = "") -> None:
-    """Register another public key of a vendor, at once; prints JSON with its kid."""
+@answers
+def add_key(public_key: PublicKey, account: OnlyParent = None, kid: Kid = "") -> Answer:
+    """Register another public key of a vendor, at once; tells its kid."""
     pem, thumbprint = keys.check_public_key(_text(public_key))
 
     async def add(connection: Connection) -> dict[str, Any]:
-        name = kid or thumbprint
-        key_id = await repository.add_key(connection, account, pem, name, clock.now())
-        await _note(connection, account, Action.KEY_ADDED, key_id, name)
-        return {"account": str(account), "kid": name}
+        name, parent_id = kid or thumbprint, account or await _only_parent(connection)
+        key_id = await repository.add_key(connection, parent_id, pem, name, clock.now())
+        await _note(connection, parent_id, Action.KEY_ADDED, key_id, name)
+        return {"account": str(parent_id), "kid": name}
 
-    in_database(add)
+    return in_database(add)
 
 
 @key_app.command("revoke")
-@prints_json
+@answers
 def revoke_key(
-    account: Parent, kid: Annotated[str, typer.Option(help="Key id, as `key list` shows it.")]
-) -> None:
-    """Refuse the tokens of a key from now on; prints JSON."""
+    kid: Annotated[str, typer.Option(help="Key id, as `key list` shows it.")],
+    account: OnlyParent = None,
+) -> Answer:
+    """Refuse the tokens of a key from now on."""
 
     async def revoke(connection: Connection) -> dict[str, Any]:
-        key_id = await repository.revoke_key(connection, account, kid, clock.now())
-        await _note(connection, account, Action.KEY_REVOKED, key_id, kid)
-        return {"account": str(account), "kid": kid, "revoked": True}
+        parent_id = account or await _only_parent(connection)
+        key_id = await repository.revoke_key(connection, parent_id, kid, clock.now())
+        await _note(connection, parent_id, Action.KEY_REVOKED, key_id, kid)
+        return {"account": str(parent_id), "kid": kid, "revoked": True}
 
-    in_database(revoke)
+    return in_database(revoke)
 
 
 @key_app.command("list")
-@prints_json
-def list_keys(account: Parent) -> None:
-    """The keys of a vendor; prints JSON."""
+@answers
+def list_keys(account: OnlyParent = None) -> Answer:
+    """The keys of a vendor."""
 
     async def show(connection: Connection) -> dict[str, Any]:
-        await repository.parent(connection, account)
+        parent_id = account or await _only_parent(connection)
+        await repository.parent(connection, parent_id)
         return {
             "keys": [
                 {
@@ -157,21 +161,21 @@ def list_keys(account: Parent) -> None:
                     "created": clock.to_wire(row["created_at"]),
                     "revoked": clock.to_wire(row["revoked_at"]) if row["revoked_at"] else None,
                 }
-                for row in await repository.list_keys(connection, account)
+                for row in await repository.list_keys(connection, parent_id)
             ]
         }
 
-    in_database(show)
+    return in_database(show)
 
 
 @subaccount_app.command("create")
-@prints_json
+@answers
 def create_subaccount(
     account: OnlyParent = None,
     external_id: Annotated[str | None, typer.Option(help="The vendor's own id of it.")] = None,
     name: Annotated[str, typer.Option(help="Name of the customer.")] = "",
-) -> None:
-    """Make a sub-account; prints JSON with its id."""
+) -> Answer:
+    """Make a sub-account; tells its id."""
 
     async def make(connection: Connection) -> dict[str, Any]:
         parent_id = account or await _only_parent(connection)
@@ -186,13 +190,13 @@ def create_subaccount(
             "name": name,
         }
 
-    in_database(make)
+    return in_database(make)
 
 
 @subaccount_app.command("list")
-@prints_json
-def list_subaccounts(account: OnlyParent = None) -> None:
-    """The sub-accounts of a parent account; prints JSON."""
+@answers
+def list_subaccounts(account: OnlyParent = None) -> Answer:
+    """The sub-accounts of a parent account."""
 
     async def show(connection: Connection) -> dict[str, Any]:
         parent_id = account or await _only_parent(connection)
@@ -209,12 +213,12 @@ def list_subaccounts(account: OnlyParent = None) -> None:
             ]
         }
 
-    in_database(show)
+    return in_database(show)
 
 
 def own_customer(sub: UUID | None) -> tuple[UUID, UUID]:
     """This machine's only sub-account, or the one of an id, after its parent."""
-    return asked(lambda connection: chosen_account(connection, sub))
+    return in_database(lambda connection: chosen_account(connection, sub))
 
 
 async def _only_parent(connection: Connection) -> UUID:

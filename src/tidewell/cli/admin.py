@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from tidewell import clock
-from tidewell.cli.doing import in_database, load_settings, prints_json
+from tidewell.cli.doing import Answer, answers, in_database, load_settings
 from tidewell.connections import links, signing
 from tidewell.connections.sealing import SealingBox
 from tidewell.state.database import Connection
@@ -19,12 +19,12 @@ def _admin() -> None:
 
 
 @admin_app.command("link")
-@prints_json
+@answers
 def admin_link(
     base_url: Annotated[
         str, typer.Option(help="Address of the service; empty: TIDEWELL_BASE_URL, or this machine.")
     ] = "",
-) -> None:
+) -> Answer:
     """Print a link that signs in to the Jobs pages of all accounts; it opens for 180 s."""
     settings = load_settings()
     box = SealingBox.from_settings(settings)
@@ -36,4 +36,4 @@ def admin_link(
         token = signing.sign(key, box, links.operator_claims(now))
         return {"url": f"{base}/oem/operator?token={token}"}
 
-    in_database(make)
+    return in_database(make)

@@ -8,7 +8,7 @@ from rich.text import Text
 from tidewell.cli import completing, finding, tables
 from tidewell.cli.calling import Calling, calls
 from tidewell.cli.doing import load_settings
-from tidewell.client import CacheConnection, Connection
+from tidewell.client import ApiError, CacheConnection, Connection, ConnectionTest
 from tidewell.errors import TidewellError
 from tidewell.state.embedded import start
 
@@ -38,7 +38,10 @@ Strings = Annotated[
 async def list_connections(calling: Calling) -> None:
     """All connections."""
     found = await calling.client.connections.list()
-    calling.answer(found, lambda: calling.console.print(tables.connections(found)))
+    none = "No connections yet: `tidewell connection create` makes one."
+    calling.answer(
+        found, lambda: calling.console.print(tables.connections(found) if found else none)
+    )
 
 
 @connection_app.command("drivers")
@@ -74,8 +77,7 @@ async def create_connection(
     """Make a connection, and try it."""
     made = await calling.client.connections.create(name, driver, _string(string), external_id)
     tested = await calling.client.connections.test(made.id)
-    if not tested.is_tested and not calling.as_json:
-        calling.console.print(Text(f"It does not work yet: {tested.test_error}", "yellow"))
+    _tell(calling, tested)
     _show(calling, await calling.client.connections.get(made.id))
 
 
@@ -122,7 +124,13 @@ async def delete_connection(
 ) -> None:
     """Delete a connection."""
     found = await finding.connection(calling, connection)
-    await calling.client.connections.delete(found.id, force=force)
+    try:
+        await calling.client.connections.delete(found.id, force=force)
+    except ApiError as error:
+        if error.code != "CONFLICT" or force:
+            raise
+        said = error.message.replace("?force=true", "--force")
+        raise TidewellError(f"{said} ({error.code})") from None
     calling.answer({}, lambda: calling.console.print(f"{found.name} is deleted."))
 
 
@@ -140,8 +148,7 @@ async def set_cache(
     if embedded:
         string = own_cache(calling)
     made = await calling.client.cache.set(_string(string))
-    if not made.is_tested and not calling.as_json:
-        calling.console.print(Text(f"It does not work yet: {made.test_error}", "yellow"))
+    _tell(calling, made)
     _show(calling, made)
 
 
@@ -157,6 +164,16 @@ def own_cache(calling: Calling) -> str:
 def _string(given: str) -> str:
     """A connection string may hold a password, so it needs not stand on the command line."""
     return given or str(typer.prompt("Connection string", hide_input=True, err=True))
+
+
+def _tell(calling: Calling, tested: ConnectionTest | CacheConnection) -> None:
+    """Whether it works, for people; in JSON `isTested` says so."""
+    if calling.as_json:
+        return
+    if tested.is_tested:
+        calling.console.print(Text("It works.", "green"))
+    else:
+        calling.console.print(Text(f"It does not work yet: {tested.test_error}", "yellow"))
 
 
 def _show(calling: Calling, one: Connection | CacheConnection) -> None:

@@ -11,8 +11,10 @@ from uuid import UUID
 
 import typer
 from pydantic import ValidationError
+from rich.console import Console
 
 from tidewell.accounts import repository as accounts
+from tidewell.cli import tables
 from tidewell.errors import TidewellError
 from tidewell.settings import Settings
 from tidewell.state.database import Connection, Database
@@ -20,15 +22,23 @@ from tidewell.state.opened import state_url
 from tidewell.state.schema import upgrade
 
 T = TypeVar("T")
-_Json = Annotated[bool, typer.Option("--json", help="It prints JSON in any case.")]
+Answer = dict[str, Any]
+_Json = Annotated[bool, typer.Option("--json", help="Print JSON, as it does into a pipe.")]
 
 
-def prints_json(do: Callable[..., None]) -> Callable[..., None]:
-    """A command that prints JSON in any case; it takes `--json` as all others do."""
+def answers(do: Callable[..., Answer]) -> Callable[..., None]:
+    """A command that prints what it returns: for a person at a terminal, else as JSON.
+
+    Scripts read it with or without `--json`.
+    """
 
     @functools.wraps(do)
     def command(*, as_json: bool, **options: Any) -> None:
-        do(**options)
+        answer = do(**options)
+        if as_json or not sys.stdout.isatty():
+            sys.stdout.write(json.dumps(answer) + "\n")
+        else:
+            tables.answer(Console(highlight=False), answer)
 
     own = list(inspect.signature(do).parameters.values())
     told = inspect.Parameter(
@@ -51,13 +61,8 @@ def load_settings() -> Settings:
         raise TidewellError(f"The settings are not valid: {wrong}") from None
 
 
-def in_database(do: Callable[[Connection], Awaitable[dict[str, Any]]]) -> None:
-    """Do something in one transaction on the state database, and print what it answers."""
-    sys.stdout.write(json.dumps(asked(do)) + "\n")
-
-
-def asked(do: Callable[[Connection], Awaitable[T]]) -> T:
-    """Do something in one transaction on the state database."""
+def in_database(do: Callable[[Connection], Awaitable[T]]) -> T:
+    """Do something in one transaction on the state database; returns its answer."""
 
     async def done(url: str) -> T:
         async with Database(url) as database, database.transaction() as connection:

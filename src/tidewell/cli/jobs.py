@@ -36,7 +36,11 @@ _UNITS = ("Minute", "Hour", "Day", "Week", "Month")
 async def list_jobs(calling: Calling) -> None:
     """All jobs, with how fresh they are."""
     found = await calling.client.jobs.list()
-    calling.answer(found, lambda: calling.console.print(tables.jobs(found, clock.now())))
+    none = "No jobs yet: `tidewell job create` makes one."
+    calling.answer(
+        found,
+        lambda: calling.console.print(tables.jobs(found, clock.now()) if found else none),
+    )
 
 
 @job_app.command("show")
@@ -49,7 +53,7 @@ async def show_job(calling: Calling, job: Job) -> None:
 
     def show() -> None:
         calling.console.print(tables.job(found))
-        calling.console.print(tables.runs(runs, clock.now()))
+        calling.console.print(tables.runs(runs, clock.now()) if runs else "It has not run yet.")
 
     calling.answer(shown, show)
 
@@ -126,6 +130,8 @@ async def update_job(
     param: Param = None,
 ) -> None:
     """Change a job; what is not given stays."""
+    if not (every or at or param) and enable is None and verbosity is None:
+        raise InvalidRequest("Say what to change: see `tidewell job update --help`.")
     found = await finding.job(calling, job)
     changes: dict[str, Any] = {"params": _params(param)}
     if every:
@@ -157,8 +163,10 @@ async def run_job(calling: Calling, job: Job, wait: Wait = False) -> None:
 async def stop_job(calling: Calling, job: Job) -> None:
     """End the job's queued or running run."""
     found = await finding.job(calling, job)
+    was_active = found.last_run.status in ("JOB_QUEUED", "JOB_RUNNING")
     await found.stop()
-    calling.answer({}, lambda: calling.console.print(f"{found.name} has nothing running."))
+    told = "is stopped." if was_active else "had no run to stop."
+    calling.answer({}, lambda: calling.console.print(f"{found.name} {told}"))
 
 
 @job_app.command("delete")

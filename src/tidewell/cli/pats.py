@@ -9,44 +9,45 @@ import typer
 from tidewell import clock
 from tidewell.accounts import audit, pats
 from tidewell.accounts.audit import Action, Author
-from tidewell.cli.doing import in_database, prints_json
+from tidewell.cli.doing import Answer, answers, chosen_account, in_database
 from tidewell.state.database import Connection
 
 pat_app = typer.Typer(help="Personal access tokens: HTTP Basic for queries.", no_args_is_help=True)
-Sub = Annotated[UUID, typer.Option(help="Id of the sub-account.")]
+Sub = Annotated[UUID | None, typer.Option(help="Id of the sub-account; empty: the only one here.")]
 
 
 @pat_app.command("create")
-@prints_json
+@answers
 def create_pat(
-    sub: Sub,
+    sub: Sub = None,
     name: Annotated[str, typer.Option(help="What it is for.")] = "",
     days: Annotated[int, typer.Option(min=1, max=3650, help="Days that it lives.")] = 365,
-) -> None:
-    """Make a token; prints JSON with the user and the token, which is shown this once."""
+) -> Answer:
+    """Make a token; its user and the token are shown this once."""
 
     async def make(connection: Connection) -> dict[str, Any]:
         token_id, now = uuid4(), clock.now()
+        _, account_id = await chosen_account(connection, sub)
         expires_at = now + timedelta(days=days)
-        token = await pats.create(connection, sub, token_id, name, now, expires_at)
-        await _note(connection, sub, Action.PAT_CREATED, token_id, name)
+        token = await pats.create(connection, account_id, token_id, name, now, expires_at)
+        await _note(connection, account_id, Action.PAT_CREATED, token_id, name)
         return {
-            "user": str(sub),
+            "user": str(account_id),
             "token": token,
             "id": str(token_id),
             "expires": clock.to_wire(expires_at),
         }
 
-    in_database(make)
+    return in_database(make)
 
 
 @pat_app.command("list")
-@prints_json
-def list_pats(sub: Sub) -> None:
-    """The tokens of a sub-account; prints JSON, without the tokens themselves."""
+@answers
+def list_pats(sub: Sub = None) -> Answer:
+    """The tokens of a sub-account, without the tokens themselves."""
 
     async def show(connection: Connection) -> dict[str, Any]:
-        await pats.parent_of(connection, sub)
+        _, account_id = await chosen_account(connection, sub)
         return {
             "tokens": [
                 {
@@ -56,26 +57,28 @@ def list_pats(sub: Sub) -> None:
                     "expires": clock.to_wire(row["expires_at"]),
                     "revoked": clock.to_wire(row["revoked_at"]) if row["revoked_at"] else None,
                 }
-                for row in await pats.listed(connection, sub)
+                for row in await pats.listed(connection, account_id)
             ]
         }
 
-    in_database(show)
+    return in_database(show)
 
 
 @pat_app.command("revoke")
-@prints_json
+@answers
 def revoke_pat(
-    sub: Sub, token_id: Annotated[UUID, typer.Option("--id", help="Id, as `pat list` shows it.")]
-) -> None:
-    """Refuse a token from now on; prints JSON."""
+    token_id: Annotated[UUID, typer.Option("--id", help="Id, as `pat list` shows it.")],
+    sub: Sub = None,
+) -> Answer:
+    """Refuse a token from now on."""
 
     async def revoke(connection: Connection) -> dict[str, Any]:
-        name = await pats.revoke(connection, sub, token_id, clock.now())
-        await _note(connection, sub, Action.PAT_REVOKED, token_id, name)
-        return {"user": str(sub), "id": str(token_id), "revoked": True}
+        _, account_id = await chosen_account(connection, sub)
+        name = await pats.revoke(connection, account_id, token_id, clock.now())
+        await _note(connection, account_id, Action.PAT_REVOKED, token_id, name)
+        return {"user": str(account_id), "id": str(token_id), "revoked": True}
 
-    in_database(revoke)
+    return in_database(revoke)
 
 
 async def _note(

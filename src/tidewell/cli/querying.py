@@ -44,6 +44,6 @@ async def query(
         calling.console.print(tables.rows(result.columns, shown))
         rest = len(result) - len(shown)
         more = f"; {rest:,} more with --csv or --json" if rest else ""
-        calling.console.print(f"{len(result):,} rows{more}", style="dim")
+        calling.console.print(f"{tables.count(len(result))}{more}", style="dim")
 
     calling.answer(result.to_dicts(), show)

@@ -5,7 +5,7 @@ from typing import Any
 import typer
 
 from tidewell import clock
-from tidewell.cli.doing import in_database, load_settings, prints_json
+from tidewell.cli.doing import Answer, answers, in_database, load_settings
 from tidewell.connections import resealing, signing
 from tidewell.connections.sealing import SealingBox, add_key
 from tidewell.state.database import Connection
@@ -25,9 +25,9 @@ def _signing() -> None:
 
 
 @secrets_app.command("rotate")
-@prints_json
-def rotate_secrets() -> None:
-    """Encrypt every stored credential with a new key; prints JSON.
+@answers
+def rotate_secrets() -> Answer:
+    """Encrypt every stored credential with a new key.
 
     The key kept in TIDEWELL_HOME is replaced. With TIDEWELL_SECRET_KEY, put the new key before
     the old one first, separated by a comma, restart the nodes, and then call this.
@@ -40,17 +40,17 @@ def rotate_secrets() -> None:
         count = await resealing.reseal(connection, box)
         return {"resealed": count, "key": box.key_id}
 
-    in_database(rotate)
+    return in_database(rotate)
 
 
 @signing_app.command("rotate")
-@prints_json
-def rotate_signing() -> None:
-    """Sign links with a new key from now on; prints JSON with its kid."""
+@answers
+def rotate_signing() -> Answer:
+    """Sign links with a new key from now on; tells its kid."""
     box = SealingBox.from_settings(load_settings())
 
     async def rotate(connection: Connection) -> dict[str, Any]:
         key = await signing.rotate(connection, box, clock.now())
         return {"kid": str(key.id)}
 
-    in_database(rotate)
+    return in_database(rotate)

@@ -1,9 +1,11 @@
 """How jobs, runs and connections look in a terminal."""
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -18,7 +20,8 @@ _STYLES = {
     "JOB_QUEUED": ("blue", "queued"),
     "": ("dim", "never ran"),
 }
-_AGES = ((86_400, "d"), (3600, "h"), (60, "min"))
+# From how many seconds on, in units of how many.
+_AGES = ((2 * 86_400, 86_400, "d"), (3600, 3600, "h"), (60, 60, "min"))
 
 
 def jobs(
@@ -97,12 +100,34 @@ def connections(found: Sequence[ConnectionSummary]) -> Table:
     return table
 
 
+def count(number: int) -> str:
+    """`1 row`, `1,234 rows`."""
+    return "1 row" if number == 1 else f"{number:,} rows"
+
+
 def rows(columns: Sequence[str], values: Sequence[Sequence[Any]]) -> Table:
     """The rows of a query."""
     table = _table(*columns)
     for row in values:
         table.add_row(*(Text("NULL", "dim") if one is None else Text(str(one)) for one in row))
     return table
+
+
+def answer(console: Console, told: Mapping[str, Any]) -> None:
+    """What a command of the operator's found: a list as a table, else a line for each value."""
+    for name, value in told.items():
+        if not isinstance(value, list):
+            console.print(Text(f"{_words(name)}: ", "dim").append(_plain(value)), soft_wrap=True)
+        elif not value:
+            console.print(Text(f"No {_words(name)}.", "dim"))
+        elif isinstance(value[0], Mapping):
+            table = _table(*(_words(column) for column in value[0]))
+            for row in value:
+                table.add_row(*(Text(_plain(one), overflow="fold") for one in row.values()))
+            console.print(table)
+        else:
+            told_as = Text(", ".join(map(str, value)))
+            console.print(Text(f"{_words(name)}: ", "dim").append(told_as), soft_wrap=True)
 
 
 def log_line(line: LogLine) -> Text:
@@ -115,13 +140,25 @@ def ago(moment: datetime, now: datetime) -> str:
     if moment.year == 1:
         return "-"
     seconds = (now - moment) / timedelta(seconds=1)
-    for size, unit in _AGES:
-        if abs(seconds) >= size:
+    for least, size, unit in _AGES:
+        if abs(seconds) >= least:
             text = f"{abs(seconds) // size:.0f} {unit}"
             break
     else:
         text = f"{abs(seconds):.0f} s"
     return f"{text} ago" if seconds >= 0 else f"in {text}"
+
+
+def _words(name: str) -> str:
+    """`subAccounts` is `sub-accounts`, `returnHosts` is `return hosts`."""
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()
+    return words.replace("sub accounts", "sub-accounts")
+
+
+def _plain(value: Any) -> str:
+    if value is None or value == "":
+        return "-"
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
 
 
 def _table(*names: str) -> Table:

@@ -29,8 +29,9 @@ _ADVICE = {
     ),
     "SOURCE_NOT_FOUND": Advice(
         "The table or a column is gone from the source",
-        "It was renamed or deleted there, or its user may not see it any more. Correct the job, or "
-        "delete it.",
+        "It was renamed or deleted there, or the connection's user may not see it any more. Bring "
+        "it back, or delete this job and add one for the new table; for a column, open the "
+        "settings.",
         "settings",
     ),
     "SOURCE_BROKEN": Advice(
@@ -57,7 +58,8 @@ _ADVICE = {
     ),
     "CACHE_CONFLICT": Advice(
         "Something else stands where the cached table should be",
-        "Rename or drop what the message names, or give the job another place.",
+        "Rename or drop what the message names, or give the job another place under "
+        "More settings (cacheSchema, cacheTable).",
         "settings",
     ),
     "VALUE_DOES_NOT_FIT": Advice(
@@ -89,8 +91,8 @@ _ADVICE = {
     ),
     "RUN_TIMED_OUT": Advice(
         "The run took longer than the job lets it",
-        "Raise timeoutSeconds, or have less read at a time: a time-check column, a filter, or "
-        "maxRowsPerRun.",
+        "Under More settings, raise the time limit (timeoutSeconds), or have less read at a time: "
+        "a filter, or most rows a run (maxRowsPerRun). A time-check column helps most.",
         "settings",
     ),
     "RUN_LOST": Advice(
@@ -117,7 +119,7 @@ _ADVICE = {
     ),
     "QUERY_TIMEOUT": Advice(
         "The query took too long",
-        "Narrow it, or give the job a larger timeoutSeconds.",
+        "Narrow it, or raise the time limit (timeoutSeconds) under More settings.",
         "settings",
     ),
     "RESULT_TOO_LARGE": Advice(

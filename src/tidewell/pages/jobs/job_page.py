@@ -18,7 +18,7 @@ from tidewell.errors import CacheError, Conflict, InvalidRequest, QueryFailed, S
 from tidewell.jobs import repository as jobs
 from tidewell.jobs.schedule import Unit
 from tidewell.jobs.settings import SCHEDULED_QUERY
-from tidewell.pages.jobs import browsing, charts, listing, query_page
+from tidewell.pages.jobs import browsing, charts, listing, more, query_page
 from tidewell.pages.jobs.advice import advice
 from tidewell.pages.jobs.browsing import TableColumns
 from tidewell.pages.jobs.scheduling import EVERY_WRONG, LEVELS, first_time, schedule_form
@@ -35,6 +35,12 @@ router = APIRouter(
 )
 _RUNS = 60
 _ROWS = 20
+_FIELDS = {
+    "params.timeCheckColumn": "time",
+    "first": "first",
+    "intervalValue": "every",
+    "intervalUnit": "every",
+}
 
 
 @router.get("/jobs/{job_id}")
@@ -107,7 +113,7 @@ async def save_settings(request: Request, node: Node, visit: Visitor, job_id: UU
         return await query_page.save_form(request, node, visit, row, form)
     try:
         first = first_time(form.get("first", ""))
-        params = dict(row["params"])
+        params = more.changed(more.OF_CACHING, row["params"], form)
         if "time" in form:
             params["timeCheckColumn"] = form["time"]
         params["autoTruncateStrings"] = "true" if form.get("cut") else "false"
@@ -125,11 +131,9 @@ async def save_settings(request: Request, node: Node, visit: Visitor, job_id: UU
         errors = {"every": EVERY_WRONG}
         return await _settings(request, node, visit, row, form, errors)
     except InvalidRequest as error:
-        field = error.details[0].field if error.details else ""
-        name = {"params.timeCheckColumn": "time", "first": "first"}.get(field, "every")
-        return await _settings(request, node, visit, row, form, {name: error.message})
+        return await _settings(request, node, visit, row, form, _blamed(error))
     except Conflict as error:
-        return await _settings(request, node, visit, row, form, {"every": error.message})
+        return await _settings(request, node, visit, row, form, {"all": error.message})
     return go(request, node, visit, f"{visit.base}/jobs/{job_id}?did=saved")
 
 
@@ -164,9 +168,19 @@ async def show_rows(request: Request, node: Node, visit: Visitor, job_id: UUID) 
     )
 
 
+def _blamed(error: InvalidRequest) -> dict[str, str]:
+    """What is wrong, by the field that is to blame."""
+    found = more.blamed(more.OF_CACHING, error)
+    if not found:
+        field = error.details[0].field if error.details else ""
+        found[_FIELDS.get(field, "all")] = error.message
+    return found
+
+
 def _as_form(row: dict[str, Any]) -> dict[str, str]:
     params = row["params"]
     form = schedule_form(row) | {"time": params.get("timeCheckColumn") or ""}
+    form |= more.as_form(more.OF_CACHING, params)
     if str(params.get("autoTruncateStrings", "")).lower() == "true":
         form["cut"] = "on"
     return form
@@ -193,6 +207,7 @@ async def _settings(
         columns=await _offered(node, visit, row),
         units=[unit.value for unit in Unit],
         levels=LEVELS,
+        more_settings=more.OF_CACHING,
     )
 
 

@@ -71,6 +71,7 @@ async def list_jobs(
         sources=sources,
         has_cache=cache is not None,
         notice=_notice(did, count),
+        nothing=did == "nothing",
         query=lambda **changed: urlencode(
             {
                 name: value
@@ -119,6 +120,8 @@ def _notice(did: str, count: int) -> str:
     if did == "nothing":
         return "No job was chosen: tick some, and choose again what to do."
     told: dict[str, str] = {str(deed): text for deed, text in DONE.items()}
-    told["create"] = "made, and the first run is queued"
-    jobs_text = "One job was" if count == 1 else f"{count} jobs were"
+    one = count == 1
+    told["create"] = f"made, and {'its first run is' if one else 'their first runs are'} queued"
+    told["plan"] = f"made, and {'waits for its' if one else 'wait for their'} first run"
+    jobs_text = "One job was" if one else f"{count} jobs were"
     return f"{jobs_text} {told[did]}." if did in told and count else ""

@@ -141,6 +141,7 @@ async def make_jobs(request: Request, node: Node, visit: Visitor, connection_id:
         except RequestError as error:
             problems.append(Problem(name, error.message))
     done = len(bodies) - len(problems)
+    did = "plan" if any(body.defined_next_run for body in bodies) else "create"
     if problems:
         return show(
             request,
@@ -153,7 +154,7 @@ async def make_jobs(request: Request, node: Node, visit: Visitor, connection_id:
             deed="made",
             problems=problems,
         )
-    return go(request, node, visit, f"{visit.base}/jobs?did=create&count={done}")
+    return go(request, node, visit, f"{visit.base}/jobs?did={did}&count={done}")
 
 
 async def _opened(node: Services, visit: Visit, connection_id: UUID) -> OpenedConnection:

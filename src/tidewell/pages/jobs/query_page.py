@@ -11,6 +11,7 @@ from tidewell.errors import Conflict, InvalidRequest
 from tidewell.jobs import repository as jobs
 from tidewell.jobs.schedule import Unit
 from tidewell.jobs.settings import SCHEDULED_QUERY, JobBody
+from tidewell.pages.jobs import more
 from tidewell.pages.jobs.scheduling import EVERY_WRONG, LEVELS, first_time, schedule_form
 from tidewell.pages.jobs.showing import caller_of, changes_of, go, show
 from tidewell.pages.requests import PageRoute, form_of
@@ -116,6 +117,7 @@ async def show_form(
         modes=_MODES,
         units=[unit.value for unit in Unit],
         levels=LEVELS,
+        more_settings=more.OF_QUERIES,
     )
 
 
@@ -126,13 +128,13 @@ def form_of_job(row: Job) -> Form:
     keys = params.get("mergeKeys") or []
     names = [one if isinstance(one, str) else str(one.get("colName", "")) for one in keys]
     form |= {"keys": ", ".join(names), "mode": form["mode"].lower(), "name": row["name"]}
-    return form | schedule_form(row)
+    return form | schedule_form(row) | more.as_form(more.OF_QUERIES, params)
 
 
 def _body(form: Form, row: Job | None) -> JobBody:
     """What the form asks for. Raises ValidationError, InvalidRequest."""
     first = first_time(form.get("first", ""))
-    params = dict(row["params"]) if row else {}
+    params = more.changed(more.OF_QUERIES, row["params"] if row else {}, form)
     params |= {param: form.get(field, "").strip() for field, param in _PARAMS.items()}
     names = [name.strip() for name in form.get("keys", "").split(",") if name.strip()]
     params["mergeKeys"] = [{"colName": name} for name in names] or None
@@ -154,5 +156,10 @@ def _body(form: Form, row: Job | None) -> JobBody:
 
 def _errors(error: InvalidRequest) -> dict[str, str]:
     """What is wrong, by the field that is to blame."""
-    found = {_FIELDS.get(one.field, "all"): one.message for one in error.details}
+    found = more.blamed(more.OF_QUERIES, error)
+    found |= {
+        _FIELDS.get(one.field, "all"): one.message
+        for one in error.details
+        if one.message not in found.values()
+    }
     return found or {"all": error.message}

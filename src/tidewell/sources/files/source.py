@@ -84,7 +84,7 @@ class FilesSource(ScannableSource):
     def tables(self, schema: str) -> list[Table]:
         """A table for each file, and for files that belong together."""
         return [
-            Table(SCHEMA, table.name, remarks=f"{len(table.files)} {table.format} file(s)")
+            Table(SCHEMA, table.name, remarks=_files(len(table.files), table.format))
             for table in self._tables.values()
         ]
 
@@ -109,7 +109,7 @@ class FilesSource(ScannableSource):
         statement, parameters = self._statement(
             table, columns, kept or self._copies(table)[:1], replace(request, where=others)
         )
-        self._trace(2, f"DuckDB reads {len(kept)} {table.format} file(s) of {table.name}")
+        self._trace(2, f"DuckDB reads {_files(len(kept), table.format)} of {table.name}")
         with self._errors():
             reader = self._duck.execute(statement, parameters).to_arrow_reader(ROWS_AT_ONCE)
         batches = self._guarded(reader) if kept else iter(())
@@ -320,3 +320,7 @@ def _store(values: Mapping[str, str], environment: Environment) -> Store:
             return LocalStore(uri, values["Format"], environment.file_roots)
         case other:
             raise SourceRefused(f"URI: {other[:20]} is not read; give a path, https:// or s3://.")
+
+
+def _files(count: int, kind: str) -> str:
+    return f"1 {kind} file" if count == 1 else f"{count} {kind} files"
