@@ -22,10 +22,10 @@ import pyarrow as pa
 
 from tidewell.errors import QueryFailed, QueryTimeout, Stopped, TidewellError
 from tidewell.lean import keep_pandas_out
-from tidewell.query import catalogue, live
+from tidewell.query import catalogue, ducks
+from tidewell.query.ducks import DUCKS
 from tidewell.query.encoding import Encoder
 from tidewell.query.engine import Answer, Engine
-from tidewell.query.live import DUCKS
 from tidewell.query.messages import DATA, END, ERROR, HEAD, Format, QueryTask, write_frame
 from tidewell.query.opening import engine_of
 from tidewell.query.parameters import read_parameters
@@ -168,7 +168,7 @@ class Process:
 
 def _tidy() -> None:
     """Make ready for the next task while none is there."""
-    live.prepare()
+    ducks.prepare()
     gc.collect()
     # What is there now mostly stays; the process does not live for long enough to look again.
     gc.freeze()

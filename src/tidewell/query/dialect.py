@@ -354,6 +354,31 @@ class Tidewell(Postgres):
             "CONVERT": lambda self: self._parse_conversion(),
         }
 
+        def _parse_csv(self, parse_method: Any, sep: TokenType = TokenType.COMMA) -> list[Any]:
+            """A list. What is missing at a comma would be passed over (`SELECT a, FROM t`)."""
+
+            def part() -> Any:
+                before = self._prev
+                found = parse_method()
+                if found is None and before is self._prev:
+                    self._check_not_bare(before, sep, "nothing follows the comma")
+                    self._check_not_bare(self._curr, sep, "nothing precedes the comma")
+                return found
+
+            return super()._parse_csv(part, sep)
+
+        def _parse_join(self, *arguments: Any, **options: Any) -> exp.Join | None:
+            """A join, or a comma and a table."""
+            before = self._curr
+            found = super()._parse_join(*arguments, **options)
+            if found is None and before is self._prev:
+                self._check_not_bare(before, TokenType.COMMA, "nothing follows the comma")
+            return found
+
+        def _check_not_bare(self, token: Any, sep: TokenType, why: str) -> None:
+            if token is not None and token.token_type is sep:
+                self.raise_error(why, token)
+
         def _parse_conversion(self) -> exp.Expr:
             """CONVERT(type, value): a cast."""
             to = self._parse_types()

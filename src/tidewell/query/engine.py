@@ -20,11 +20,11 @@ from tidewell.query.cached import CacheSession, StoredColumns
 from tidewell.query.cached import statement_of as cached_statement
 from tidewell.query.cachedreader import CachedTable
 from tidewell.query.live import LiveSession, SourceTable, Table, computable
-from tidewell.query.live import statement_of as live_statement
+from tidewell.query.livetext import statement_of as live_statement
 from tidewell.query.naming import Catalog, Connected, Copy, Named
 from tidewell.query.placeholders import put_parameters
 from tidewell.query.plans import PLANS, Plan, key_of
-from tidewell.query.pushdown import Pushed, pushable
+from tidewell.query.pushdown import Pushed, joins_several, pushable
 from tidewell.query.reading import Statement, parsed_statement, read, with_place
 from tidewell.query.result import Result, ResultColumn, Row
 from tidewell.query.writing import bind_write, connections_of, is_writing
@@ -191,7 +191,8 @@ class Engine:
         pushed = {} if cached and not statement.explain else pushable(bound)
         order = put_parameters(bound.query, parameters)
         text = cached_statement(bound) if cached else live_statement(bound)
-        return Plan(text, order, bound.uses, bound.outputs, pushed, statement.explain)
+        joins = joins_several(bound)
+        return Plan(text, order, bound.uses, bound.outputs, pushed, statement.explain, joins)
 
     def _as_of_now(self, plan: Plan) -> Plan | None:
         """A plan that was kept, where its names mean what they did; None: it has to be made anew.

@@ -1,23 +1,22 @@
 """Run a statement in DuckDB, over readers that we hand it and nothing else.
 
 Each use of a table is a stream that starts a read of its own whenever DuckDB scans it, with the
-columns, comparisons and the limit that the statement lets us push down.
+columns, comparisons and the limit that the statement lets us push down. Where a statement joins
+several, it matters in which order, and DuckDB cannot count a stream's rows: they are loaded into
+tables of its own first.
 """
 
+import re
 import threading
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from decimal import Decimal
-from pathlib import Path
 from typing import Any, Protocol
-from uuid import uuid4
 
 import duckdb
 import pyarrow as pa
 from psycopg import sql
-from sqlglot import exp
-from sqlglot.errors import ErrorLevel, UnsupportedError
 
 from tidewell.errors import (
     QueryFailed,
@@ -26,7 +25,8 @@ from tidewell.errors import (
     Stopped,
     TidewellError,
 )
-from tidewell.query.binding import APART, Bound, Use
+from tidewell.query.binding import APART, Use
+from tidewell.query.ducks import DUCKS, opened
 from tidewell.query.places import failure
 from tidewell.query.plans import Plan
 from tidewell.query.result import Chunk, Result, ResultColumn
@@ -37,17 +37,9 @@ from tidewell.state.statements import statements
 ROWS_AT_ONCE = 8192
 _NARROW_DIGITS = 18
 """Decimals of no more digits are no 128-bit numbers in DuckDB, as they are in Arrow."""
+_KIND = re.compile(r"^[A-Z][A-Za-z -]* Error: ")
+"""What DuckDB puts before its messages."""
 _SQL = statements("tidewell.query", "live.sql")
-_CONFIG: dict[str, str | bool | int | float | list[str]] = {
-    "max_temp_directory_size": "8GB",
-    "arrow_lossless_conversion": True,
-    "autoinstall_known_extensions": False,
-    "autoload_known_extensions": False,
-    "python_enable_replacements": False,
-}
-_SPARE: list[duckdb.DuckDBPyConnection] = []
-"""At most one, of this process: an empty database that nobody has used."""
-_MOST_KEPT = 4
 
 
 class Table(Protocol):
@@ -108,52 +100,15 @@ class SourceTable:
         return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
-def prepare() -> None:
-    """Open a DuckDB for the next query ahead of it: that takes as long as many a query."""
-    if not _SPARE:
-        _SPARE.append(duckdb.connect(config=_CONFIG))
-
-
-class Ducks:
-    """DuckDBs that wait for another query of the same account over the same files.
-
-    `keeps`: whether any is kept. What each may do was locked when it was opened, for these files;
-    so one is kept only for queries that may do the very same, and nothing of the last one is in it.
-    """
-
-    def __init__(self) -> None:
-        self.keeps = False
-        self._kept: OrderedDict[Hashable, duckdb.DuckDBPyConnection] = OrderedDict()
-
-    def take(self, bounds: Hashable) -> duckdb.DuckDBPyConnection | None:
-        """One that has these bounds."""
-        return self._kept.pop(bounds, None)
-
-    def give(self, bounds: Hashable, duck: duckdb.DuckDBPyConnection) -> None:
-        """Keep one, and close the one that was not used for longest."""
-        if not self.keeps or bounds in self._kept:
-            duck.close()
-            return
-        self._kept[bounds] = duck
-        if len(self._kept) > _MOST_KEPT:
-            self._kept.popitem(last=False)[1].close()
-
-    def close(self) -> None:
-        """Close those that are kept."""
-        while self._kept:
-            self._kept.popitem()[1].close()
-
-
-DUCKS = Ducks()
-"""Those of this process."""
-
-
 class _Stream:
     """What DuckDB scans: each time it asks for a stream, the table is read again."""
 
-    def __init__(
-        self, table: Table, apart: Mapping[str, str], note: Callable[[TidewellError], None]
-    ) -> None:
+    def __init__(self, use: Use, table: Table, note: Callable[[TidewellError], None]) -> None:
+        apart = {
+            use.named.stored_name(column): name
+            for name, column in use.columns.items()
+            if APART in name
+        }
         self._table = table
         self._note = note
         names = [apart.get(name, name) for name in table.schema.names]
@@ -197,15 +152,17 @@ class LiveSession:
         """`spill`: a folder in which it makes one of its own for what memory cannot hold. `world`:
         a digest of the account and its connections."""
         scans = scans or {}
+        self._threads = threads
         files = tuple(sorted({str(file) for scan in scans.values() for file in scan.files}))
         self._bounds = (world, memory, threads, spill, files)
         self._tables: list[Table] = []
         self._errors: list[TidewellError] = []
         self._cancelled = threading.Event()
         self._whole = False
-        self._made: list[tuple[str, bool]] = []
+        self._made: list[tuple[str, str]] = []
+        self._loading: list[duckdb.DuckDBPyConnection] = []
         kept = DUCKS.take(self._bounds)
-        self.duck = kept or _opened(memory, threads, spill, files)
+        self.duck = kept or opened(memory, threads, spill, files)
         for key, scan in scans.items():
             with self._told():
                 self._view("scan", key, relation=sql.SQL(scan.relation))
@@ -220,9 +177,16 @@ class LiveSession:
     ) -> Result:
         """Run a statement over tables by the keys of their uses; rows come as they are taken."""
         self._tables.extend(tables.values())
-        for use in plan.uses:
-            if use.key in tables:
-                self._hand_over(use, tables[use.key])
+        handed = [
+            (use, _Stream(use, tables[use.key], self._errors.append))
+            for use in plan.uses
+            if use.key in tables
+        ]
+        if plan.joins and not schema_only:
+            self._load(handed)
+        else:
+            for use, stream in handed:
+                self._hand_over(use, stream)
         text = _SQL["described"].replace("{statement}", plan.text) if schema_only else plan.text
         with self._told():
             reader = self.duck.execute(text, list(values)).to_arrow_reader(ROWS_AT_ONCE)
@@ -234,14 +198,43 @@ class LiveSession:
             self._chunks(reader),
         )
 
-    def _hand_over(self, use: Use, table: Table) -> None:
-        """Register a table under the key of its use, as its columns can be computed with."""
-        apart = {
-            use.named.stored_name(column): name
-            for name, column in use.columns.items()
-            if APART in name
-        }
-        stream = _Stream(table, apart, self._errors.append)
+    def _load(self, handed: Sequence[tuple[Use, "_Stream"]]) -> None:
+        """Read streams into tables, some at a time; what memory cannot hold goes to disk."""
+        with ThreadPoolExecutor(self._threads) as pool:
+            going = [
+                pool.submit(self._loaded, self.duck.cursor(), use.key, stream)
+                for use, stream in handed
+            ]
+            ended = wait(going, return_when=FIRST_EXCEPTION)
+            if ended.not_done:
+                for table in self._tables:
+                    table.cancel()
+        for one in ended.done:
+            one.result()
+        for (use, stream), one in zip(handed, going, strict=True):
+            if not one.result():
+                self._hand_over(use, stream)
+
+    def _loaded(self, duck: duckdb.DuckDBPyConnection, key: str, stream: "_Stream") -> bool:
+        """Whether the rows of a stream are in a table now; False: there is no room for them."""
+        rows = f"{key} rows"
+        load = sql.SQL(_SQL["load"]).format(key=sql.Identifier(key), rows=sql.Identifier(rows))
+        with self._told(), duck:
+            self._loading.append(duck)
+            try:
+                if self._cancelled.is_set():
+                    raise Stopped
+                duck.register(rows, stream)
+                duck.execute(load.as_string())
+            except duckdb.OutOfMemoryException:
+                return False
+            finally:
+                self._loading.remove(duck)
+        self._made.append((key, "drop_table"))
+        return True
+
+    def _hand_over(self, use: Use, stream: "_Stream") -> None:
+        """Register a stream under the key of its use, as its columns can be computed with."""
         if not any(_is_mishandled(field.type) for field in stream.schema):
             self._register(use.key, stream)
             return
@@ -258,12 +251,12 @@ class LiveSession:
         )
 
     def _view(self, form: str, key: str, **parts: sql.Composable) -> None:
-        self._made.append((key, True))
+        self._made.append((key, "drop_view"))
         view = sql.SQL(_SQL[form]).format(key=sql.Identifier(key), **parts)
         self.duck.execute(view.as_string())
 
     def _register(self, name: str, stream: _Stream) -> None:
-        self._made.append((name, False))
+        self._made.append((name, ""))
         self.duck.register(name, stream)
 
     def cancel(self) -> None:
@@ -271,8 +264,9 @@ class LiveSession:
         self._cancelled.set()
         for table in self._tables:
             table.cancel()
-        with suppress(duckdb.ConnectionException):  # it has been closed meanwhile
-            self.duck.interrupt()
+        for duck in [*self._loading, self.duck]:
+            with suppress(duckdb.ConnectionException):  # it has been closed meanwhile
+                duck.interrupt()
 
     def close(self) -> None:
         """Let go of everything. The DuckDB stays for the next query where this one ended well."""
@@ -284,10 +278,10 @@ class LiveSession:
     def _cleared(self) -> bool:
         """Whether nothing of this query is in the DuckDB any more."""
         try:
-            for name, is_view in reversed(self._made):
-                if is_view:
-                    drop = sql.SQL(_SQL["drop"]).format(key=sql.Identifier(name))
-                    self.duck.execute(drop.as_string())
+            for name, drop in reversed(self._made):
+                if drop:
+                    statement = sql.SQL(_SQL[drop]).format(key=sql.Identifier(name))
+                    self.duck.execute(statement.as_string())
                 else:
                     self.duck.unregister(name)
         except duckdb.Error:
@@ -314,47 +308,6 @@ class LiveSession:
             if isinstance(error, duckdb.IOException):
                 raise SourceUnavailable("A file of a table cannot be read any more.") from error
             raise _blamed(error) from error
-
-
-def _opened(
-    memory: str, threads: int, spill: str, files: Sequence[str]
-) -> duckdb.DuckDBPyConnection:
-    """A DuckDB that is bounded, and let to these files only."""
-    duck = _SPARE.pop() if _SPARE else duckdb.connect(config=_CONFIG)
-    # DuckDB makes the folder when it needs it, and takes it away when it is closed.
-    own = str(Path(spill, f"tidewell-query-{uuid4()}"))
-    for name, value in {"memory": memory, "threads": threads, "spill": own}.items():
-        duck.execute(_SQL[name], {name: value})
-    for name in ("utc", "uncached"):
-        duck.execute(_SQL[name])
-    if files:
-        duck.execute(_SQL["allow"], {"files": list(files)})
-    for name in ("shut", "lock"):
-        duck.execute(_SQL[name])
-    return duck
-
-
-def statement_of(bound: Bound) -> str:
-    """The statement as DuckDB runs it, over readers that are named by the keys of their uses."""
-
-    def put(node: exp.Expr) -> exp.Expr:
-        if isinstance(node, exp.Column) and "apart" in node.meta:
-            node.set("this", exp.to_identifier(node.meta["apart"], quoted=True))
-            return node
-        if isinstance(node, exp.Div) and node.meta.get("whole"):
-            return exp.IntDiv(this=node.this, expression=node.expression)
-        if isinstance(node, exp.Cast) and node.to.this in exp.DataType.TEXT_TYPES:
-            # DuckDB has no lengths of texts: a cast would not cut.
-            for length in node.to.expressions[:1]:
-                node.set("to", exp.DataType.build("text"))
-                return exp.Left(this=node, expression=length.this.copy())
-        return node
-
-    query = bound.query.transform(put)
-    try:
-        return query.sql(dialect="duckdb", comments=False, unsupported_level=ErrorLevel.IMMEDIATE)
-    except UnsupportedError as error:
-        raise failure(str(error).rstrip(".")) from error
 
 
 def computable(kind: pa.DataType) -> pa.DataType:
@@ -421,4 +374,6 @@ def _as_type(column: pa.Array, kind: pa.DataType) -> pa.Array:
 
 def _blamed(error: Exception) -> QueryFailed:
     said = " ".join(str(error).split()).split(" LINE 1:", maxsplit=1)[0]
+    if isinstance(error, duckdb.Error):
+        said = _KIND.sub("", said)
     return failure(said[:300].rstrip("."))

@@ -36,9 +36,17 @@ CREATE VIEW {key} AS SELECT {columns} FROM {rows};
 -- What it has read of a file it does not hold on to: it may wait for the next query.
 SET enable_external_file_cache = false;
 
--- name: drop
+-- name: load
+-- All rows of a stream, as a table that the optimizer can count.
+CREATE TABLE {key} AS FROM {rows};
+
+-- name: drop_view
 -- A view of a query that has ended.
 DROP VIEW IF EXISTS {key};
+
+-- name: drop_table
+-- Such a table.
+DROP TABLE IF EXISTS {key};
 
 -- name: shut
 -- No file, no network, no extension that is not built in.

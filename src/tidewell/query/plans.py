@@ -37,6 +37,8 @@ class Plan:
     pushable: Mapping[str, Pushable] = field(default_factory=dict)
     """What each use can be read with; empty where the whole statement runs in the cache."""
     explain: bool = False
+    joins: bool = False
+    """Whether it matters in which order its tables are joined."""
 
     @property
     def cached(self) -> bool:

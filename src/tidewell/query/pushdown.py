@@ -36,6 +36,9 @@ _MIRRORED: dict[Operator, Operator] = {
     ">=": "<=",
 }
 
+_SEVERAL = 3
+"""Tables from which on there is more than one order to join them in."""
+
 
 @dataclass(frozen=True)
 class Pushed:
@@ -114,6 +117,13 @@ def pushable(bound: Bound) -> dict[str, Pushable]:
                 _limit(scope),
             )
     return found
+
+
+def joins_several(bound: Bound) -> bool:
+    """Whether a statement joins so many tables that it matters in which order: a wrong one can be
+    as large as their product. Subqueries become joins too."""
+    joined = bound.query.find(exp.Join, exp.Subquery, exp.Exists)
+    return joined is not None and len(bound.uses) >= _SEVERAL
 
 
 def _any_column(columns: Mapping[str, Column]) -> tuple[str, ...]:

@@ -155,6 +155,7 @@ def _unreadable(error: ParseError) -> QueryFailed:
     lacking = _LACKING.fullmatch(why)
     if lacking:
         why = f"{lacking['part'].upper()} is not complete"
+    near = "" if near == "," else near  # the message says so
     return failure(f"{why}{f' near {near[:40]!r}' if near else ''}", place)
 
 

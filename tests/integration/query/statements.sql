@@ -363,6 +363,30 @@ SELECT id, age / 2.0 FROM Crm.public.people
 =>
 SELECT id, age / 2.0 FROM people
 
+-- name: divisions in divisions
+SELECT id, (age / 7) * 7 / 2, age / 7 / 2, 100 / (age / 7), (age % 7) / 2 FROM Crm.public.people
+=>
+SELECT id, (age / 7) * 7 / 2, age / 7 / 2, 100 / (age / 7), (age % 7) / 2 FROM people
+
+-- name: zeros that nothing is divided by
+SELECT id, boss / NULLIF(id - 3, 0), CASE WHEN id = 3 THEN 0 ELSE age / (id - 3) END,
+  age % NULLIF(boss - 1, 0) FROM Crm.public.people WHERE 10 / id < 10
+=>
+SELECT id, boss / nullif(id - 3, 0), CASE WHEN id = 3 THEN 0 ELSE age / (id - 3) END,
+  age % nullif(boss - 1, 0) FROM people WHERE 10 / id < 10
+
+-- name: nothing divided by zero
+SELECT SUM(age) / COUNT(*), AVG(age) / COUNT(*), NULL / (MAX(id) - MAX(id)) FROM Crm.public.people
+WHERE id < 0
+=>
+SELECT sum(age) / count(*), avg(age) / count(*), NULL FROM people WHERE id < 0
+
+-- name: groups of quotients
+SELECT age / id AS q, COUNT(*) FROM Crm.public.people GROUP BY age / id HAVING age / id > 0
+ORDER BY age / id
+=>
+SELECT age / id AS q, count(*) FROM people GROUP BY age / id HAVING age / id > 0 ORDER BY 1
+
 -- name: precedence
 SELECT 2 + 3 * 4 - 10 / 3, (2 + 3) * 4, -2 * -3, 7 % 4 * 2 FROM Crm.public.people WHERE id = 1
 =>

@@ -13,8 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from tidewell.query.binding import Output
+from tidewell.query.ducks import DUCKS
 from tidewell.query.engine import Engine
-from tidewell.query.live import DUCKS, LiveSession
+from tidewell.query.live import LiveSession
 from tidewell.query.messages import QueryTask
 from tidewell.query.opening import engine_of
 from tidewell.query.plans import Plan

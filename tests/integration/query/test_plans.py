@@ -14,7 +14,7 @@ from tests.conftest import CacheDatabase, new_cache_database
 from tests.integration.query.test_tpch import address_of
 from tests.tpch import Account
 from tidewell.errors import QueryFailed
-from tidewell.query.live import DUCKS
+from tidewell.query.ducks import DUCKS
 from tidewell.query.messages import QueryTask
 from tidewell.query.opening import engine_of
 from tidewell.query.plans import PLANS, Plans, key_of, world_of
