@@ -34,21 +34,30 @@ class SnowflakeDriver:
             default="PrivateKey",
             choices=("PrivateKey", "PAT", "OAuth"),
         ),
-        Key("User", "User whose key it is.", sign_ins=("PrivateKey",)),
+        Key("User", "User whose key it is.", only_with=("AuthScheme=PrivateKey",)),
         Key(
             "Account",
             "The account's identifier, where it is not what the address begins with.",
-            sign_ins=("PrivateKey",),
+            only_with=("AuthScheme=PrivateKey",),
         ),
-        Key("PrivateKey", "The private key (PEM).", secret=True, sign_ins=("PrivateKey",)),
+        Key(
+            "PrivateKey",
+            "The private key (PEM).",
+            secret=True,
+            only_with=("AuthScheme=PrivateKey",),
+        ),
         Key(
             "PrivateKeyPassword",
             "What the private key is encrypted with, if it is.",
             secret=True,
-            sign_ins=("PrivateKey",),
+            only_with=("AuthScheme=PrivateKey",),
         ),
-        Key("AccessToken", "Programmatic access token.", secret=True, sign_ins=("PAT",)),
-        Key("OAuthAccessToken", "OAuth access token.", secret=True, sign_ins=("OAuth",)),
+        Key(
+            "AccessToken", "Programmatic access token.", secret=True, only_with=("AuthScheme=PAT",)
+        ),
+        Key(
+            "OAuthAccessToken", "OAuth access token.", secret=True, only_with=("AuthScheme=OAuth",)
+        ),
         Key("Timeout", "Seconds that a statement may take.", default="300", neutral=True),
     )
 
