@@ -15,6 +15,7 @@ from tidewell.sources.protocol import Key
 NEUTRAL = {
     *("Password", "OAuthClientSecret", "AWSAccessKey", "AWSSecretKey", "AWSSessionToken"),
     *("UseSSL", "SSLMode", "SSLServerCert", "Timeout", "PageSize", "BillingProjectId"),
+    *("Warehouse", "PrivateKey", "PrivateKeyPassword"),
 }
 OWN = {name for name in registry.names() if not name.startswith("airbyte")}
 

@@ -43,12 +43,14 @@ class SnowflakeDriver:
         Key(
             "PrivateKey",
             "The private key (PEM).",
+            neutral=True,
             secret=True,
             only_with=("AuthScheme=PrivateKey",),
         ),
         Key(
             "PrivateKeyPassword",
             "What the private key is encrypted with, if it is.",
+            neutral=True,
             secret=True,
             only_with=("AuthScheme=PrivateKey",),
         ),
