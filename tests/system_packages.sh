@@ -13,6 +13,7 @@ need chromium chromium
 need mariadbd mariadb-server
 need systemd-analyze systemd
 need pgbouncer pgbouncer
+need jq jq # of commands in the documents
 need ip iproute2 # of the cluster's hosts
 need_library libltdl.so.7 libltdl7 # of Microsoft's driver for SQL Server
 [ -n "$missing" ] || exit 0

@@ -1,4 +1,6 @@
-"""A newcomer's way: the commands of the README and of the tutorial, run as they stand.
+"""A newcomer's way: the commands of the README, of the tutorial, and of pages that go on from it.
+
+They are run as they stand.
 
 A fresh folder and a home of its own. Two things are other than on the page: the port, which has to
 be free here, and the public OData service, for which a real one of this machine stands.
@@ -9,6 +11,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -21,6 +24,7 @@ from tests.odata_server import ODataServer, odata_server
 from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
 PUBLIC = "https://services.odata.org"
 _BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _SECONDS = 240
@@ -87,6 +91,52 @@ def test_the_tutorial(home: Path, service: ODataServer) -> None:
     assert '"totals"' in said  # over HTTP
     assert "Alfreds Futterkiste" in said, said
     assert (home / "tide" / "vendor.pem").stat().st_mode & 0o777 == 0o600
+
+
+def test_the_pages_that_go_on_from_the_tutorial(home: Path, service: ODataServer) -> None:
+    """Queries, links to the pages, keys, tokens and upgrades, after six steps of the tutorial."""
+    begun = blocks("docs/tutorial.md")[:7]
+    assert "Shop OData" in begun[-1]
+    pages = {page: blocks(f"docs/{page}.md") for page in ("query", "pages", "keys")}
+    assert {page: len(found) for page, found in pages.items()} == {
+        "query": 2,
+        "pages": 2,
+        "keys": 3,
+    }
+    commands = [*begun, *(command for found in pages.values() for command in found)]
+    # What the page of upgrades has in its text.
+    commands += ["tidewell db upgrade", "tidewell db version", "tidewell secrets rotate"]
+    commands += ["tidewell signing-key rotate", "tidewell doctor"]
+
+    said = follow("the pages", "\n".join(commands), home, service)
+
+    assert "Alfreds Futterkiste" in said, said  # it is in Germany
+    assert "Berglunds" not in said
+    assert '["Office","Files","orders"' in said.replace(" ", "")
+    assert "/oem/user/jobs?token=" in said  # the link to the Jobs pages
+    assert '"kid": "2026"' in said
+    assert "Anna's spreadsheet" in said
+    assert "twpat_" in said
+    assert '"resealed": 3' in said
+    assert "✗" not in said
+
+
+def test_the_first_vendor_of_a_production_server(home: Path) -> None:
+    [commands] = [one for one in blocks("docs/production.md") if "account create" in one]
+    commands = f"cd {home}\nexport PATH={BIN}:$PATH TIDEWELL_HOME={home}/state\n{commands}"
+    done = subprocess.run(
+        ["bash", "-e", "-c", commands],
+        env=environment(home),
+        capture_output=True,
+        text=True,
+        timeout=_SECONDS,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert '"frameOrigins": ["https://app.example.com"]' in done.stdout
+    assert "✓ vendors: 1, each with a public key" in done.stdout
+    assert "! workers: 0 alive" in done.stdout  # none was started
+    assert "✗" not in done.stdout
 
 
 def test_the_readme(home: Path, service: ODataServer) -> None:

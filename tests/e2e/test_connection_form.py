@@ -103,6 +103,9 @@ def test_fields_that_belong_to_another_value_come_with_it(person: Screen, link: 
     page.get_by_label("Sign-in").select_option("None")
     page.get_by_label("Paging").select_option("NextURL")
     expect(shown).to_have_text(["Page size parameter", "Next field"])
+    page.get_by_text("More settings").click()
+    page.get_by_label("Manifest").fill("version: 7.0.0\ntype: DeclarativeSource")  # two lines
+    expect(page.get_by_label("Manifest")).to_have_value("version: 7.0.0\ntype: DeclarativeSource")
     person.looks_right("connection-rest-paging")
 
     page.goto(link(CREATE, dataSource="BigQuery", name="Warehouse"))

@@ -151,12 +151,15 @@ def test_a_time_check_column_is_proposed(
 def test_what_failed_is_told_with_what_to_do(
     person: Screen, client: httpx.Client, office: str, folder: Path
 ) -> None:
+    wait_for_end(client, make(client, office, "orders"))
     job = make(client, office, "people")
     assert wait_for_end(client, job)["lastRun"]["status"] == "JOB_SUCCESS"
     (folder / "people.csv").unlink()
     run_now(client, job)
     page = person.page
     page.goto(jobs_link(client))
+    # Of two jobs the older one is well: the other one stands first.
+    expect(page.locator("th.job a")).to_have_text(["people", "orders"])
     expect(page.locator(".state.failed")).to_have_text("Failed")
     page.get_by_role("navigation", name="Show").get_by_role("link", name="Failed 1").click()
     person.looks_right("jobs-failed")
@@ -201,6 +204,7 @@ def test_many_jobs_are_steered_at_once(
     page.get_by_label("Choose people").check()
     page.get_by_label("Choose items").check()
     page.get_by_role("button", name="Run", exact=True).click()
+    expect(page.get_by_role("heading", name="Not everything could be done")).to_be_visible()
     expect(page.get_by_text("One job was queued to run.")).to_be_visible()
     expect(page.get_by_text("It is disabled, so it does not run")).to_be_visible()
     person.looks_right("jobs-problems")
@@ -563,6 +567,23 @@ def test_every_width_and_a_long_history(
         person.looks_right(f"new-tables-{width}-{scheme}")
         page.get_by_role("button", name="Next: schedule").click()
         person.looks_right(f"new-schedule-{width}-{scheme}")
+
+
+@pytest.mark.parametrize("width", [320, 800, 1400])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_width_of_what_is_asked_and_of_what_is_wrong(
+    browser: Browser,
+    client: httpx.Client,
+    office: str,
+    width: int,
+    scheme: Literal["light", "dark"],
+) -> None:
+    wait_for_end(client, make(client, office, "people"))
+    wait_for_end(client, make(client, office, "orders"))
+    with screen(browser, width=width, height=800, scheme=scheme) as person:
+        page = person.page
+        page.goto(jobs_link(client, redirectURL="https://vendor.example/"))
+        base = page.url.removesuffix("/jobs")
         page.goto(f"{base}/jobs/new/query")
         page.get_by_role("button", name="Add the query").click()
         person.looks_right(f"query-wrong-{width}-{scheme}")
@@ -583,6 +604,61 @@ def test_every_width_and_a_long_history(
         person.looks_right(f"jobs-delete-{width}-{scheme}")
         page.goto(f"{base}/jobs/{office}")
         person.looks_right(f"job-unknown-{width}-{scheme}")
+        page.get_by_role("link", name="To the jobs").click()
+        expect(page.get_by_role("heading", name="Jobs", exact=True)).to_be_visible()
+
+
+@pytest.mark.parametrize("width", [320, 800, 1400])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_width_of_a_failure_and_of_connections(
+    browser: Browser,
+    client: httpx.Client,
+    product: Product,
+    office: str,
+    folder: Path,
+    width: int,
+    scheme: Literal["light", "dark"],
+) -> None:
+    people, orders = make(client, office, "people"), make(client, office, "orders")
+    detailed = caching(office, sourceTable="people") | {"logVerbosity": "5"}
+    ok(client.put(f"/api/job/{people}/update", json=detailed))
+    off = caching(office, sourceTable="orders") | {"enabled": "false"}
+    wait_for_end(client, orders)
+    ok(client.put(f"/api/job/{orders}/update", json=off))
+    wait_for_end(client, people)
+    (folder / "people.csv").unlink()
+    failed = run_now(client, people)["id"]
+    with screen(browser, width=width, height=800, scheme=scheme) as person:
+        page = person.page
+        page.goto(jobs_link(client, redirectURL="https://vendor.example/"))
+        base = page.url.removesuffix("/jobs")
+        for path, name, shown in (
+            ("jobs", "jobs-failed", "There is no file for a table 'people'."),
+            (f"jobs/{people}", "job-failed", "What to do:"),
+            (f"runs/{failed}", "run-failed", "What to do:"),
+            ("connections/new", "drivers", "Where are your tables?"),
+            ("cache", "cache", "Database"),
+            (f"connections/{office}", "connection", "URI"),
+        ):
+            page.goto(f"{base}/{path}")
+            expect(page.get_by_text(shown).first).to_be_visible()
+            person.looks_right(f"{name}-{width}-{scheme}")
+        page.goto(f"{base}/jobs")
+        page.get_by_label("Choose orders").check()
+        page.get_by_role("button", name="Run", exact=True).click()
+        expect(page.get_by_role("heading", name="It could not be done")).to_be_visible()
+        expect(page.get_by_text("It is disabled, so it does not run")).to_be_visible()
+        person.looks_right(f"jobs-problems-{width}-{scheme}")
+        page.goto(f"{base}/connections")
+        page.get_by_role("button", name="Test Office").click()
+        expect(page.locator(".jobs .state.ok")).to_have_text("Works")
+        page.get_by_role("button", name="Delete … Office").click()
+        expect(page.get_by_text("2 jobs use it, and are deleted")).to_be_visible()
+        person.looks_right(f"connections-delete-{width}-{scheme}")
+        arguments = ("admin", "link", "--base-url", product.base_url)
+        page.goto(json.loads(command(*arguments, settings=product.settings))["url"])
+        expect(page.get_by_role("heading", name="All accounts")).to_be_visible()
+        person.looks_right(f"accounts-{width}-{scheme}")
 
 
 def test_without_javascript(browser: Browser, client: httpx.Client, office: str) -> None:

@@ -132,3 +132,15 @@ def test_statements_for_a_customers_database_are_ascii() -> None:
     assert queries
     for path in queries:
         assert path.read_text(encoding="utf-8").isascii(), path.name
+
+
+def test_what_the_page_of_sizes_says_of_memory_was_measured() -> None:
+    """Each figure of its table stands in the results of the benchmarks, in a cell of its own."""
+    page = (ROOT / "docs" / "sizing.md").read_text()
+    table = "\n".join(line for line in page.splitlines() if line.startswith("| "))
+    results = (ROOT / "benchmarks" / "RESULTS.md").read_text()
+    cells = {cell.strip() for line in results.splitlines() for cell in line.split("|")[1:-1]}
+    figures = set(re.findall(r"([\d.]+)(?: to \d+)?(?: MB|% of a core)", table))
+    figures |= set(re.findall(r" to (\d+) MB", table))
+    assert len(figures) > 10
+    assert figures - cells == set()

@@ -8,7 +8,8 @@ from tidewell.connections import strings
 from tidewell.errors import InvalidRequest
 from tidewell.sources.protocol import Key
 
-_LONG = frozenset({"SSLServerCert", "CustomHeaders"})
+# What has several lines: a field of one line takes the line ends away.
+_LONG = frozenset({"SSLServerCert", "CustomHeaders", "Manifest", "Config", "OAuthJWTCert"})
 # Keys that most people leave as they are: folded away until somebody looks for them.
 _RARE = frozenset(
     {

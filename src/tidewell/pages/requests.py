@@ -3,6 +3,7 @@
 from collections.abc import Callable, Coroutine
 from typing import Any
 from urllib.parse import parse_qsl
+from uuid import UUID
 
 import structlog
 from fastapi import Request, Response
@@ -62,7 +63,16 @@ def _told(request: Request, status: int, message: str) -> Response:
         request_id=request.state.request_id,
         is_link=status in (401, 403),
         is_for_operator=request.url.path in _OPERATORS,
+        jobs=_jobs_of(request),
     )
+
+
+def _jobs_of(request: Request) -> str:
+    """The list of jobs of the account that an address names; empty where it names none."""
+    try:
+        return f"/oem/accounts/{UUID(request.path_params['account_id'])}/jobs"
+    except (KeyError, ValueError):
+        return ""
 
 
 async def form_of(request: Request) -> dict[str, str]:

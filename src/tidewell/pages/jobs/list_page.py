@@ -45,6 +45,7 @@ async def list_jobs(
         fresh = {row["id"]: listing.freshness(row, succeeded.get(row["id"]), now) for row in rows}
         states = {row["id"]: listing.state_of(row, fresh[row["id"]]) for row in rows}
         found = [row for row in rows if asked.keeps(row, states[row["id"]])]
+        found.sort(key=lambda row: listing.attention(states[row["id"]]))
         pages = max(-(-len(found) // listing.PAGE), 1)
         begin = (min(page, pages) - 1) * listing.PAGE
         shown = found[begin : begin + listing.PAGE]

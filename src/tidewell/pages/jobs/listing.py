@@ -132,6 +132,11 @@ def state_of(row: Mapping[str, Any], fresh: Freshness) -> State:
     return ended.get(row["run_state"], "never")
 
 
+def attention(state: State) -> int:
+    """Where a job stands in the list: what failed first, then what is late, then all others."""
+    return {"failed": 0, "retrying": 0, "late": 1}.get(state, 2)
+
+
 def counts(states: Sequence[State]) -> dict[State, int]:
     """How many jobs each filter of the page would show."""
     return {one: sum(_group(state) == one for state in states) for one in FILTERS}
