@@ -34,6 +34,7 @@ router = APIRouter(route_class=StrictRoute, prefix="/api", tags=["query"])
 _CATALOGUE_SECONDS = 60.0
 _DEFAULT_SECONDS = 60
 _MOST_SETS = 1000
+_GONE = "The client has gone away."
 
 Text = Annotated[str, StringConstraints(max_length=200_000, pattern=NO_NUL)]
 Name = Annotated[str, Field(max_length=256, pattern=NO_NUL)]
@@ -350,6 +351,10 @@ async def _sent(asked: _Asked, running: Running, streaming: AsyncExitStack) -> A
             told = {"code": error.code, "message": error.message}
             yield b"\n" + orjson.dumps({"error": told}) + b"\n"
         raise
+    except (asyncio.CancelledError, GeneratorExit):
+        with anyio.CancelScope(shield=True):
+            await asked.note(running.head, running.rows, QueryFailed(_GONE))
+        raise
     finally:
         with anyio.CancelScope(shield=True):
             await streaming.aclose()
@@ -377,7 +382,7 @@ async def _unless_gone(request: Request, beginning: Awaitable[Running]) -> Runni
         await asyncio.wait([begun, watching], return_when=asyncio.FIRST_COMPLETED)
         if begun.done():
             return begun.result()
-        raise QueryFailed("The client has gone away.")
+        raise QueryFailed(_GONE)
     finally:
         watching.cancel()
         begun.cancel()

@@ -137,11 +137,7 @@ class Process:
 
     def _listen(self) -> None:
         for line in self._commands:
-            command = orjson.loads(line)
-            if command["kind"] == "run":
-                self._tasks.put(QueryTask.from_message(command["task"]))
-            else:
-                self._cancel()
+            self._tasks.put(QueryTask.from_message(orjson.loads(line)))
         threading.Timer(_GRACE_SECONDS, os._exit, (1,)).start()
         self._cancel()
         self._tasks.put(None)

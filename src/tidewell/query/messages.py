@@ -1,8 +1,9 @@
 """What the API and a query's process say to each other.
 
-The API sends one task as a line of JSON, and perhaps `stop`. The process answers in frames: a
-letter, four bytes of length, and so many bytes: `H` the head (JSON), then any number of `D` (data,
-as the client gets it) and `Z` (the end, JSON); or `E` (an error, JSON) at any place.
+The API sends one task as a line of JSON; where its sending ends, what runs ends, and the process
+with it. The process answers in frames: a letter, four bytes of length, and so many bytes: `H` the
+head (JSON), then any number of `D` (data, as the client gets it) and `Z` (the end, JSON); or `E`
+(an error, JSON) at any place.
 """
 
 import struct
@@ -14,8 +15,6 @@ import orjson
 
 HEAD, DATA, END, ERROR = b"H", b"D", b"Z", b"E"
 PREFIX = struct.Struct(">cI")
-STOP = orjson.dumps({"kind": "stop"}) + b"\n"
-"""The order to end what runs."""
 
 Kind = Literal["query", "describe", "catalogue"]
 Format = Literal["json", "csv", "arrow"]
@@ -57,7 +56,7 @@ class QueryTask:
 
     def to_line(self) -> bytes:
         """The task as a line of the protocol."""
-        return orjson.dumps({"kind": "run", "task": asdict(self)}) + b"\n"
+        return orjson.dumps(asdict(self)) + b"\n"
 
     @classmethod
     def from_message(cls, task: Mapping[str, Any]) -> "QueryTask":

@@ -20,6 +20,10 @@ from tidewell.query.naming import Named
 from tidewell.query.pushdown import Pushable
 
 _MOST_PLANS = 500
+_MOST_BYTES = 32 << 20
+"""What they may take together, as `_bytes_of` estimates."""
+_OF_A_PLAN, _OF_A_COLUMN, _OF_A_CONDITION = 4_000, 250, 2_000
+"""Bytes, measured with tables of 10 to 1,000 columns."""
 _LONGEST = 20_000
 """Characters of a statement whose plan is kept."""
 
@@ -78,12 +82,22 @@ def world_of(task: QueryTask) -> bytes:
     return hashlib.blake2b(orjson.dumps(world), digest_size=32).digest()
 
 
+def _bytes_of(key: Key, plan: Plan) -> int:
+    """About what a plan takes: most of it are the columns of wide tables."""
+    columns = sum(len(use.named.columns) for use in plan.uses) + len(plan.outputs)
+    conditions = sum(len(one.conditions) for one in plan.pushable.values())
+    texts = 4 * (len(key[1]) + len(plan.text))
+    return _OF_A_PLAN + _OF_A_COLUMN * columns + _OF_A_CONDITION * conditions + texts
+
+
 class Plans:
     """The plans that were used last. `keeps`: whether any is kept."""
 
-    def __init__(self, most: int = _MOST_PLANS) -> None:
+    def __init__(self, most: int = _MOST_PLANS, most_bytes: int = _MOST_BYTES) -> None:
         self.keeps = False
         self._most = most
+        self._most_bytes = most_bytes
+        self._bytes = 0
         self._kept: OrderedDict[Key, Plan] = OrderedDict()
 
     def get(self, key: Key) -> Plan | None:
@@ -94,13 +108,15 @@ class Plans:
         return plan
 
     def put(self, key: Key, plan: Plan) -> None:
-        """Keep a plan, and let go of the one that was not used for longest."""
+        """Keep a plan, and let go of those that were not used for longest where it is too much."""
         if not self.keeps or len(key[1]) > _LONGEST:
             return
+        if key in self._kept:
+            self._bytes -= _bytes_of(key, self._kept.pop(key))
         self._kept[key] = plan
-        self._kept.move_to_end(key)
-        while len(self._kept) > self._most:
-            self._kept.popitem(last=False)
+        self._bytes += _bytes_of(key, plan)
+        while len(self._kept) > self._most or self._bytes > self._most_bytes:
+            self._bytes -= _bytes_of(*self._kept.popitem(last=False))
 
     def kept(self) -> list[Plan]:
         """All of them, the one that was used last at the end."""
@@ -109,6 +125,7 @@ class Plans:
     def close(self) -> None:
         """Let go of them."""
         self._kept.clear()
+        self._bytes = 0
 
     def __len__(self) -> int:
         return len(self._kept)

@@ -15,6 +15,9 @@ from tidewell.errors import Detail, QueryFailed, QueryTimeout, TidewellError, To
 from tidewell.query.messages import DATA, END, ERROR, HEAD, PREFIX, QueryTask
 
 _GRACE_SECONDS = 5.0
+_STOP_SECONDS = 2.5
+"""Longer than a process takes by itself whose input has ended."""
+_READ_BYTES = 1 << 16
 _TASKS_PER_PROCESS = 100
 _STREAM_SECONDS = 630.0
 
@@ -127,7 +130,14 @@ class _Process:
             raise Broken from None
 
     async def end(self) -> None:
-        """End the process at once."""
+        """End the process. What it runs is told to end first: killed alone, it would leave a server
+        at work for it until that notices."""
+        if not self.is_idle:
+            with suppress(TimeoutError, OSError):
+                async with asyncio.timeout(_STOP_SECONDS):
+                    self._orders.close()
+                    while await self._answers.read(_READ_BYTES):
+                        pass
         with suppress(ProcessLookupError):
             self._process.kill()
         await self._process.wait()

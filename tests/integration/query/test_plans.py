@@ -1,6 +1,8 @@
 """A statement's plan is used again only while it means the very same; parameters stay bound."""
 
+import tracemalloc
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -223,3 +225,29 @@ def test_a_process_that_keeps_nothing_keeps_no_plan(shop: Shop) -> None:
     PLANS.keeps = False
     shop.ask(ALL)
     assert len(PLANS) == 0
+
+
+def test_the_plans_of_wide_tables_are_bounded_by_what_they_take(shop: Shop) -> None:
+    columns = ", ".join(f"column_{number} int DEFAULT 0" for number in range(1000))
+    shop.write(f"CREATE TABLE wide ({columns})", "INSERT INTO wide DEFAULT VALUES")
+    text = "SELECT * FROM Shop.public.wide"
+    assert len(shop.ask(text)[0]) == 1000
+    [plan] = PLANS.kept()
+    bound = 4 << 20
+    plans = Plans(most_bytes=bound)
+    plans.keeps = True
+    tracemalloc.start()
+    try:
+        for number in range(60):
+            # Each statement looks its columns up anew, so each has its own.
+            plans.put(key_of(b"", f"{text} WHERE column_1 = {number}", {}), deepcopy(plan))
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert 5 < len(plans) < 30
+    assert taken < 2 * bound
+    newest = key_of(b"", f"{text} WHERE column_1 = 59", {})
+    assert plans.get(newest) is plans.kept()[-1]
+    for number in range(60):
+        plans.put(key_of(b"", f"SELECT {number}", {}), replace(plan, uses=(), outputs=(), text=""))
+    assert len(plans) > 60
