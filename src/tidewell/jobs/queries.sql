@@ -2,11 +2,12 @@
 -- A new job; the unique indexes refuse a second one for the same table or the same place.
 INSERT INTO job (id, account_id, connection_id, job_type, name, enabled, interval_unit,
                  interval_value, log_verbosity, anchor_at, next_run_at, params,
-                 source_schema, source_table, cache_schema, cache_table, created_at, modified_at)
+                 source_schema, source_table, cache_schema, cache_table, created_at, modified_at,
+                 scheduled_at)
 VALUES (%(id)s, %(account_id)s, %(connection_id)s, %(job_type)s, %(name)s, %(enabled)s,
         %(interval_unit)s, %(interval_value)s, %(log_verbosity)s, %(anchor_at)s, %(next_run_at)s,
         %(params)s, %(source_schema)s, %(source_table)s, %(cache_schema)s, %(cache_table)s,
-        %(now)s, %(now)s);
+        %(now)s, %(now)s, %(now)s);
 
 -- name: update_job
 -- New settings; `reload` stays set until a full load has been committed.
@@ -14,6 +15,8 @@ UPDATE job
    SET connection_id = %(connection_id)s, name = %(name)s, enabled = %(enabled)s,
        interval_unit = %(interval_unit)s, interval_value = %(interval_value)s,
        log_verbosity = %(log_verbosity)s, anchor_at = %(anchor_at)s,
+       scheduled_at = CASE WHEN next_run_at = %(next_run_at)s THEN scheduled_at
+                           ELSE %(now)s END,
        next_run_at = %(next_run_at)s, params = %(params)s, source_schema = %(source_schema)s,
        source_table = %(source_table)s, cache_schema = %(cache_schema)s,
        cache_table = %(cache_table)s, reload = reload OR %(reload)s, modified_at = %(now)s
@@ -108,11 +111,12 @@ SELECT id, account_id, anchor_at, interval_unit, interval_value, next_run_at
 
 -- name: put_off_jobs
 -- across accounts: schedules are mended for all of them.
--- Jobs whose next time is more than one interval away although their grid has begun: a clock ran
--- ahead, or back.
+-- Jobs whose next time was set by a clock that ran ahead of ours, and is more than one interval away
+-- although their grid has begun. Clocks of nodes may differ by some seconds.
 SELECT id, account_id, anchor_at, interval_unit, interval_value, next_run_at
   FROM job
  WHERE enabled AND anchor_at <= %(now)s
+   AND scheduled_at > %(now)s + interval '5 seconds'
    AND next_run_at > %(now)s + CASE interval_unit
            WHEN 'Minute' THEN make_interval(mins => interval_value)
            WHEN 'Hour' THEN make_interval(hours => interval_value)
@@ -126,7 +130,7 @@ SELECT id, account_id, anchor_at, interval_unit, interval_value, next_run_at
 -- name: set_next_runs
 -- across accounts: the ticker moves the schedules of all the jobs that it has just queued.
 UPDATE job
-   SET next_run_at = due.next_run_at
+   SET next_run_at = due.next_run_at, scheduled_at = %(now)s
   FROM unnest(%(ids)s::uuid[], %(times)s::timestamptz[]) AS due (id, next_run_at)
  WHERE job.id = due.id;
 

@@ -189,7 +189,8 @@ async def _to_the_grid(
         for row in rows
     ]
     await connection.execute(
-        _SQL["set_next_runs"], {"ids": [row["id"] for row in rows], "times": times}
+        _SQL["set_next_runs"],
+        {"ids": [row["id"] for row in rows], "times": times, "now": now},
     )
 
 

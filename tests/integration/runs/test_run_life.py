@@ -413,6 +413,16 @@ async def test_a_clock_that_jumped_puts_no_job_off(node: Node, wrong: timedelta)
     assert await mend(node.database, NOW) == 0
 
 
+async def test_a_clock_that_is_a_little_behind_runs_no_job_twice(node: Node) -> None:
+    account_id = await node.account()
+    (job_id,) = await node.jobs(account_id, 1, NOW - timedelta(days=400))
+    assert await tick(node.database, node.queue, NOW) == 1
+    behind = NOW - timedelta(seconds=2)
+    assert await mend(node.database, behind) == 0
+    assert await tick(node.database, node.queue, behind) == 0
+    assert await next_run(node, job_id) == NOW + timedelta(hours=1)
+
+
 async def next_run(node: Node, job_id: UUID) -> datetime:
     async with node.database.transaction() as connection:
         cursor = await connection.execute("SELECT next_run_at FROM job WHERE id = %s", (job_id,))
