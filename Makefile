@@ -94,7 +94,7 @@ test-cluster: install-dev ## cut, slow, kill and roll nodes on hosts of their ow
 
 chaos: install-dev ## kill, stop, cut off and fill up everything, hundreds of times; takes hours
 	CHAOS_SEED=$${CHAOS_SEED:-$$(date +%s)} \
-	CHAOS_KILLS=$${CHAOS_KILLS:-1000} CHAOS_SLEEPERS=$${CHAOS_SLEEPERS:-100} \
+	CHAOS_KILLS=$${CHAOS_KILLS:-1000} CHAOS_JOINED=$${CHAOS_JOINED:-200} CHAOS_SLEEPERS=$${CHAOS_SLEEPERS:-100} \
 	CHAOS_RESTARTS=$${CHAOS_RESTARTS:-100} CHAOS_LOST_ANSWERS=$${CHAOS_LOST_ANSWERS:-100} \
 	CHAOS_NETWORK_SEEDS=$${CHAOS_NETWORK_SEEDS:-10} CHAOS_FULL_DISKS=$${CHAOS_FULL_DISKS:-10} \
 	CHAOS_SCHEDULES=$${CHAOS_SCHEDULES:-10000} CHAOS_CHANGING=$${CHAOS_CHANGING:-200} \

@@ -12,6 +12,7 @@ class Counts:
     """How often each fault comes; `make chaos` sets the environment of the full version."""
 
     kills: int
+    joined: int
     sleepers: int
     restarts: int
     lost_answers: int
@@ -27,6 +28,7 @@ def _count(name: str, short: int) -> int:
 
 COUNTS = Counts(
     kills=_count("KILLS", 50),
+    joined=_count("JOINED", 6),
     sleepers=_count("SLEEPERS", 1),
     restarts=_count("RESTARTS", 1),
     lost_answers=_count("LOST_ANSWERS", 2),

@@ -42,8 +42,9 @@ SELECT place.number, class.oid::bigint, kept.columns,
 
 -- name: begin
 -- The transaction of a query, which sees one moment and changes nothing, and how long one statement
--- in it may take.
+-- in it may take. Memory is the server's own to set: what suits loads misleads the planner of queries.
 BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
+SET LOCAL work_mem TO DEFAULT;
 SET LOCAL statement_timeout = {milliseconds};
 
 -- name: described

@@ -7,6 +7,7 @@ import pytest
 
 from tests.conftest import CacheDatabase
 from tests.integration.query.test_tpch import address_of
+from tidewell.query.cached import beginning
 from tidewell.query.sessions import Sessions
 
 BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
@@ -76,3 +77,14 @@ def test_a_session_with_rows_that_nobody_took_is_not_kept(
     next(rows)
     sessions.end(address, first, whole=False)
     assert first.closed
+
+
+def test_a_query_has_the_memory_that_the_server_gives_its_user(
+    sessions: Sessions, cache_database: CacheDatabase
+) -> None:
+    with psycopg.connect(cache_database.url, autocommit=True) as connection:
+        connection.execute("ALTER ROLE CURRENT_USER SET work_mem = '7MB'")
+    connection = sessions.begin(address_of(cache_database), beginning(60))
+    assert connection.execute("SHOW work_mem").fetchone() == ("7MB",)
+    assert connection.execute("SHOW statement_timeout").fetchone() == ("1min",)
+    sessions.end(address_of(cache_database), connection, whole=True)
