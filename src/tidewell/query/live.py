@@ -39,6 +39,10 @@ _NARROW_DIGITS = 18
 """Decimals of no more digits are no 128-bit numbers in DuckDB, as they are in Arrow."""
 _KIND = re.compile(r"^[A-Z][A-Za-z -]* Error: ")
 """What DuckDB puts before its messages."""
+_NO_ROOM = (
+    "it needs more memory, or more room on disk, than a query may take: narrow it with WHERE, name "
+    "fewer columns, or keep its tables in the cache"
+)
 _SQL = statements("tidewell.query", "live.sql")
 
 
@@ -211,12 +215,9 @@ class LiveSession:
                     table.cancel()
         for one in ended.done:
             one.result()
-        for (use, stream), one in zip(handed, going, strict=True):
-            if not one.result():
-                self._hand_over(use, stream)
 
-    def _loaded(self, duck: duckdb.DuckDBPyConnection, key: str, stream: "_Stream") -> bool:
-        """Whether the rows of a stream are in a table now; False: there is no room for them."""
+    def _loaded(self, duck: duckdb.DuckDBPyConnection, key: str, stream: "_Stream") -> None:
+        """Read all rows of a stream into a table that has its key for a name."""
         rows = f"{key} rows"
         load = sql.SQL(_SQL["load"]).format(key=sql.Identifier(key), rows=sql.Identifier(rows))
         with self._told(), duck:
@@ -226,12 +227,9 @@ class LiveSession:
                     raise Stopped
                 duck.register(rows, stream)
                 duck.execute(load.as_string())
-            except duckdb.OutOfMemoryException:
-                return False
             finally:
                 self._loading.remove(duck)
         self._made.append((key, "drop_table"))
-        return True
 
     def _hand_over(self, use: Use, stream: "_Stream") -> None:
         """Register a stream under the key of its use, as its columns can be computed with."""
@@ -307,6 +305,8 @@ class LiveSession:
                 raise self._errors[0] from error
             if isinstance(error, duckdb.IOException):
                 raise SourceUnavailable("A file of a table cannot be read any more.") from error
+            if isinstance(error, duckdb.OutOfMemoryException):
+                raise failure(_NO_ROOM) from error
             raise _blamed(error) from error
 
 

@@ -12,6 +12,9 @@ from tests import tpch
 from tests.conftest import new_cache_database
 from tests.integration.query.test_tpch import address_of
 from tests.tpch import Account, Connected, answer_of
+from tidewell.cache import CacheAddress
+from tidewell.errors import QueryFailed
+from tidewell.query.opening import engine_of
 from tidewell.state.embedded import EmbeddedServer
 from tidewell.state.statements import statements
 
@@ -52,3 +55,35 @@ def test_what_meets_in_few_values_is_not_joined_first(
         finally:
             late.cancel()
     assert (int(count), int(total)) == (MANY, MANY * (MANY + 1) // 2)
+
+
+WIDE = "SELECT COUNT(*), MAX(b.note) FROM big b JOIN few f ON f.i = b.i JOIN few g ON g.i = f.i"
+
+
+@pytest.fixture(scope="module")
+def wide(tmp_path_factory: pytest.TempPathFactory) -> Account:
+    """A live table of sixty megabytes, and one of three rows."""
+    folder = tmp_path_factory.mktemp("wide")
+    rows = duckdb.sql("SELECT i, repeat('x', 200) || i AS note FROM range(300000) AS t (i)")
+    rows.write_csv(str(folder / "big.csv"))
+    duckdb.sql("SELECT i FROM range(3) AS t (i)").write_csv(str(folder / "few.csv"))
+    lake = Connected("Lake", "Files", {"URI": str(folder)}, "Files", (str(folder),))
+    return Account(CacheAddress("127.0.0.1", 1, "nobody", "none"), (lake,))
+
+
+def test_what_is_loaded_need_not_fit_into_memory(wide: Account, tmp_path: Path) -> None:
+    engine = engine_of(wide.task((), "Lake", memory="10MB"), str(tmp_path))
+    try:
+        assert answer_of(engine, WIDE).rows == [(3, "x" * 200 + "2")]
+    finally:
+        engine.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_finds_no_room_at_all_says_so(wide: Account, tmp_path: Path) -> None:
+    engine = engine_of(wide.task((), "Lake", memory="1MB"), str(tmp_path))
+    try:
+        with pytest.raises(QueryFailed, match="needs more memory, or more room on disk"):
+            answer_of(engine, WIDE)
+    finally:
+        engine.close()
