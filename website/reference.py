@@ -157,6 +157,8 @@ def _keys(keys: Sequence[Key]) -> str:
         marks = ["required"] * key.required + ["secret"] * key.secret
         choices = f" One of {', '.join(f'`{one}`' for one in key.choices)}." if key.choices else ""
         default = f"`{key.default}`" if key.default else ""
+        belongs = " or ".join(f"`{one}`" for one in key.only_with)
+        marks += [f"with {belongs}"] * bool(belongs)
         rows.append((f"`{key.name}`", ", ".join(marks), f"{key.help}{choices}", default))
     return _table(("key", "", "meaning", "default"), rows)
 

@@ -1,5 +1,7 @@
 """The Python client, as a vendor's program uses it against a running server."""
 
+import re
+import textwrap
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -8,6 +10,7 @@ import psycopg
 import pytest
 
 from tests.conftest import CacheDatabase
+from tests.odata_server import ODataServer
 from tests.product import Customer
 from tidewell.client import (
     ApiError,
@@ -17,6 +20,8 @@ from tidewell.client import (
     RunFailed,
     WaitTimeout,
 )
+
+PAGE = Path(__file__).parents[2] / "docs" / "python.md"
 
 
 @pytest.fixture
@@ -174,3 +179,36 @@ def test_webhooks_links_and_logs(ours: Client, customer: Customer, folder: Path)
         assert asked.rows_returned == 3
         assert client.logs.query(asked.query_id).query == asked.query
         assert "Office" in {event.target_name for event in client.logs.audit()}
+
+
+def test_the_page_of_the_client(
+    customer: Customer,
+    cache: CacheDatabase,
+    shop: ODataServer,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The pieces of docs/python.md, run as they stand but for the two addresses in them."""
+    page = PAGE.read_text()
+    pieces = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    first, asynchronous, lines, token = (
+        piece.replace("https://jobs.example.com", customer.base_url).replace(
+            "https://example.com/odata/v4/shop", shop.url
+        )
+        for piece in pieces
+    )
+    known = {
+        "VENDOR": customer.vendor.id,
+        "CUSTOMER": customer.account_id,
+        "private_key_pem": customer.vendor.private,
+    }
+    indented = textwrap.indent(lines, "    ")
+    follow_up = f"with Client({customer.base_url!r}, token) as client:\n{indented}"
+    wrapped = f"async def main():\n{textwrap.indent(asynchronous, '    ')}\nasyncio.run(main())"
+    for piece in (token, first, follow_up, f"import asyncio\n{wrapped}"):
+        exec(piece, known)  # noqa: S102 - the page's own text
+
+    assert known["run"].rows_read == shop.rows
+    assert len(known["frame"]) == known["table"].num_rows > 0
+    said = capsys.readouterr().out
+    assert "Committed" in said
+    assert "Orders JOB_SUCCESS" in said

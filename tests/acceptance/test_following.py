@@ -42,15 +42,20 @@ def run_id(customer: Customer, slow: SlowSource) -> str:
 
 
 class Seen:
-    """What a watcher has seen of a run; after the first rows that it sees the source goes on."""
+    """What a watcher has seen of a run.
 
-    def __init__(self, slow: SlowSource) -> None:
+    After the first rows that it sees the source goes on, but not before the proxy has broken off
+    all streams that it is to break: the run would end without them.
+    """
+
+    def __init__(self, slow: SlowSource, proxy: HttpProxy) -> None:
         self.rows: list[int] = []
         self._slow = slow
+        self._proxy = proxy
 
     def see(self, run: Run) -> None:
         self.rows.append(run.rows_read)
-        if run.rows_read:
+        if run.rows_read and not self._proxy.breaks:
             self._slow.let_go()
 
 
@@ -67,7 +72,7 @@ def test_waiting_asks_once_and_then_listens(
     customer: Customer, slow: SlowSource, run_id: str, proxy: HttpProxy
 ) -> None:
     lines: list[LogLine] = []
-    seen = Seen(slow)
+    seen = Seen(slow, proxy)
     with Client(proxy.url, customer.token()) as client:
         run = client.runs.wait(run_id, timeout=120, watching=seen, on_line=lines.append)
     check(customer, run, lines, seen)
@@ -80,7 +85,7 @@ def test_a_stream_that_breaks_is_taken_up_where_it_was(
 ) -> None:
     proxy.breaks = 2
     lines: list[LogLine] = []
-    seen = Seen(slow)
+    seen = Seen(slow, proxy)
     with Client(proxy.url, customer.token()) as client:
         run = client.runs.wait(run_id, on_line=lines.append, watching=seen)
     check(customer, run, lines, seen)
@@ -93,7 +98,7 @@ def test_what_a_proxy_keeps_back_is_asked_for(
 ) -> None:
     proxy.keeps_back = True
     lines: list[LogLine] = []
-    seen = Seen(slow)
+    seen = Seen(slow, proxy)
     with Client(proxy.url, customer.token()) as client:
         # The stream that is kept back holds the run's end: only asking can tell of it earlier.
         threading.Timer(4.0, slow.let_go).start()
@@ -158,7 +163,7 @@ async def test_the_asynchronous_client_listens_too(
 ) -> None:
     proxy.breaks = 1
     lines: list[LogLine] = []
-    seen = Seen(slow)
+    seen = Seen(slow, proxy)
     async with AsyncClient(proxy.url, customer.token()) as client:
         run = await client.runs.wait(run_id, watching=seen, on_line=lines.append)
     await asyncio.to_thread(check, customer, run, lines, seen)

@@ -9,7 +9,9 @@ from tidewell.errors import InvalidRequest
 from tidewell.sources.protocol import Key
 
 # What has several lines: a field of one line takes the line ends away.
-_LONG = frozenset({"SSLServerCert", "CustomHeaders", "Manifest", "Config", "OAuthJWTCert"})
+_LONG = frozenset(
+    {"SSLServerCert", "CustomHeaders", "Manifest", "Config", "OAuthJWTCert", "PrivateKey"}
+)
 # Keys that most people leave as they are: folded away until somebody looks for them.
 _RARE = frozenset(
     {
