@@ -19,6 +19,7 @@ from tidewell.cache.shape import LoadedColumn
 from tidewell.cache.spool import Spool
 from tidewell.cache.types import Held
 from tidewell.cache.wire import CopyStream, Fitting
+from tidewell.counted import counted
 from tidewell.errors import CacheConflict, CacheError, CacheRefused
 from tidewell.failpoint import reached
 from tidewell.state.statements import statements
@@ -85,12 +86,11 @@ class Load:
             counts = self._refresh(batches, keys, is_plain=kind == "r")
         sent = self._fitting.counts
         if sent.strings_cut:
-            self._notes.append(f"{sent.strings_cut} strings were cut to their column's length.")
+            cut = counted(sent.strings_cut, "string was", "strings were")
+            self._notes.append(f"{cut} cut to the column's length.")
         if sent.nul_bytes_replaced:
-            self._notes.append(
-                f"{sent.nul_bytes_replaced} NUL characters were replaced by U+FFFD: PostgreSQL "
-                "cannot hold them."
-            )
+            nuls = counted(sent.nul_bytes_replaced, "NUL character was", "NUL characters were")
+            self._notes.append(f"{nuls} replaced by U+FFFD: PostgreSQL holds none.")
         return Receipt(
             mode=self._plan.mode,
             rows_read=sent.rows,
@@ -289,8 +289,9 @@ class Load:
         )
         deleted = merge.delete_gone()
         self._notes.append(
-            f"deleteDetection: the source has {stream.rows} keys; {deleted} rows that it no "
-            "longer has were deleted."
+            f"deleteDetection: the source has {counted(stream.rows, 'key')}; "
+            f"{counted(deleted, 'row')} that it no longer has {'was' if deleted == 1 else 'were'} "
+            "deleted."
         )
         return Counts(deleted=deleted)
 

@@ -7,6 +7,7 @@ from psycopg import sql
 
 from tidewell.cache.address import Connection
 from tidewell.cache.shape import declared, identifiers
+from tidewell.counted import counted
 from tidewell.errors import ValueDoesNotFit
 from tidewell.state.statements import statements
 
@@ -159,8 +160,9 @@ def make_keys_unique(
     ).fetchone()
     if nulls and nulls[0]:
         raise ValueDoesNotFit(
-            f"{nulls[0]} rows have no value in the merge key ({', '.join(key)}), so they cannot be "
-            "told apart: choose mergeKeys that every row has."
+            f"{counted(nulls[0], 'row has', 'rows have')} no value in the merge key "
+            f"({', '.join(key)}), so rows cannot be told apart: choose mergeKeys that every row "
+            "has."
         )
     repeated, example = connection.execute(
         sql.SQL(_SQL["repeated_keys"]).format(**parts)

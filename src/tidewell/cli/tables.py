@@ -86,7 +86,7 @@ def receipt(run: Run) -> Text:
     speed = f": {run.rows_read / run.seconds:,.0f} rows/s" if run.seconds else ""
     return Text.assemble(
         _state(run.status),
-        f" {run.rows_read:,} rows read, {run.rows_affected:,} written",
+        f" {count(run.rows_read)} read, {run.rows_affected:,} written",
         f" in {run.seconds:.1f} s{speed}",
     )
 

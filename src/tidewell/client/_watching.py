@@ -37,6 +37,7 @@ def shown(name: str, progress: bool) -> Iterator[Watching]:
         class Bar:
             def see(self, run: Run) -> None:
                 state = run.status.removeprefix("JOB_").lower()
-                bar.update(task, description=f"{name}: {state}, {run.rows_read:,} rows read")
+                rows = "1 row" if run.rows_read == 1 else f"{run.rows_read:,} rows"
+                bar.update(task, description=f"{name}: {state}, {rows} read")
 
         yield Bar()

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from tidewell.clock import to_wire
+from tidewell.counted import counted
 from tidewell.errors import NotFound
 from tidewell.state.database import Connection
 from tidewell.state.statements import statements
@@ -137,7 +138,8 @@ def lines_of(row: Mapping[str, Any]) -> list[str]:
     if row["error_code"]:
         lines.append(f"It failed after {row['milliseconds']} ms: {row['error_message']}")
     else:
-        lines.append(f"It took {row['milliseconds']} ms and gave {row['rows_returned']} rows.")
+        rows = counted(row["rows_returned"], "row")
+        lines.append(f"It took {row['milliseconds']} ms and gave {rows}.")
     return lines
 
 

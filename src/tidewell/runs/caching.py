@@ -10,6 +10,7 @@ from opentelemetry.trace import SpanKind
 from tidewell import tracing
 from tidewell.cache import CacheAddress, CacheTarget
 from tidewell.cache.plan import CacheColumn, Fence, LoadPlan, Mode, Place, Receipt, Standing
+from tidewell.counted import counted
 from tidewell.egress import EgressRules
 from tidewell.errors import CacheConflict, SourceBroken, SourceNotFound, Stopped
 from tidewell.failpoint import reached
@@ -75,9 +76,9 @@ class CachingRun:
         seconds = time.monotonic() - started
         self._log(
             1,
-            f"Committed in {seconds:.1f} s: {receipt.rows_read} rows read, {receipt.inserted} "
-            f"inserted, {receipt.updated} updated, {receipt.deleted} deleted, "
-            f"{receipt.bytes_copied} bytes.",
+            f"Committed in {seconds:.1f} s: {counted(receipt.rows_read, 'row')} read, "
+            f"{receipt.inserted} inserted, {receipt.updated} updated, {receipt.deleted} deleted, "
+            f"{counted(receipt.bytes_copied, 'byte')}.",
         )
         return receipt
 
@@ -101,8 +102,8 @@ class CachingRun:
         where = self._where(table, watermark, mode, standing)
         self._log(
             1,
-            f"Plan: {'increment' if mode == 'incremental' else 'full refresh'} of {len(columns)} "
-            f"columns into {task.cache_schema}.{task.cache_table}"
+            f"Plan: {'increment' if mode == 'incremental' else 'full refresh'} of "
+            f"{counted(len(columns), 'column')} into {task.cache_schema}.{task.cache_table}"
             + (f", key {', '.join(table.key)}" if table.key else ", no key")
             + "".join(f", {one.column} {one.operator} {one.value}" for one in where)
             + (f", filter {task.filter}" if task.filter else ""),
@@ -138,8 +139,8 @@ class CachingRun:
         if watermark and watermark.nulls:
             self._log(
                 1,
-                f"{watermark.nulls} rows have no value in {watermark.column}: only full refreshes "
-                "see changes of such rows.",
+                f"{counted(watermark.nulls, 'row has', 'rows have')} no value in "
+                f"{watermark.column}: only full refreshes see changes of such rows.",
             )
         return receipt
 

@@ -21,6 +21,7 @@ from tidewell.connections import cache as cache_connections
 from tidewell.connections import repository as connections
 from tidewell.connections.cache import Tested
 from tidewell.connections.sealing import SealingBox
+from tidewell.counted import counted
 from tidewell.errors import CacheError, Conflict
 from tidewell.jobs import repository as jobs
 from tidewell.runs.cleaning import drop_deleted
@@ -32,6 +33,7 @@ from tidewell.state.database import Connection, Database
 _DROP_SECONDS = 5.0
 _DROP_SECONDS_OF_REPLACED = 2.0  # after the test of the new one: both within 10 s
 _DROP_LATER = timedelta(seconds=15)
+_SEVERAL = ("them", "their cached tables")
 
 log = structlog.get_logger()
 
@@ -75,9 +77,10 @@ class Removal:
             users = await jobs.of_connection(connection, account_id, connection_id)
             if users and not force:
                 names = ", ".join(f"{one['name']} ({one['id']})" for one in users[:5])
+                one, what = ("it", "its cached table") if len(users) == 1 else _SEVERAL
                 raise Conflict(
-                    f"{len(users)} jobs use this connection: {names}. Delete them first, or give "
-                    "?force=true to delete them with their cached tables."
+                    f"{counted(len(users), 'job uses', 'jobs use')} this connection: {names}. "
+                    f"Delete {one} first, or give ?force=true to delete {one} with {what}."
                 )
             left = await self._forget_jobs(connection, account_id, [one["id"] for one in users])
             await connections.delete(connection, account_id, connection_id)

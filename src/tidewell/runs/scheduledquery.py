@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from tidewell.cache import CacheAddress, CacheTarget
 from tidewell.cache.plan import CacheColumn, Fence, LoadPlan, Mode, Place, Receipt
+from tidewell.counted import counted
 from tidewell.errors import QueryFailed, SourceBroken, Stopped
 from tidewell.failpoint import reached
 from tidewell.query.engine import Answer, Engine
@@ -63,7 +64,8 @@ class ScheduledQueryRun:
                 engine.close()
         self._log(
             1,
-            f"Committed in {time.monotonic() - started:.1f} s: {receipt.rows_read} rows read, "
+            f"Committed in {time.monotonic() - started:.1f} s: "
+            f"{counted(receipt.rows_read, 'row')} read, "
             f"{receipt.inserted} inserted, {receipt.updated} updated, {receipt.deleted} deleted.",
         )
         return receipt
@@ -152,7 +154,8 @@ class ScheduledQueryRun:
         where = f"{self._task.cache_schema}.{self._task.cache_table}"
         self._log(
             1,
-            f"Plan: {self._task.write_mode} {where} with {len(answer.result.columns)} columns, "
+            f"Plan: {self._task.write_mode} {where} with "
+            f"{counted(len(answer.result.columns), 'column')}, "
             f"from {', '.join(answer.drivers) or 'no source'}"
             + (
                 f", cached tables as of {answer.refreshed_at:%Y-%m-%d %H:%M:%S} or later"

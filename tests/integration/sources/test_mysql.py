@@ -155,7 +155,7 @@ def test_days_that_do_not_exist_are_told(shop: Shop) -> None:
     values = {"Port": "3306", "Timeout": "9"} | shop.server.values(shop.name)
     with DRIVER.open(values, environment) as source:
         rows(source, shop.name, "t", columns=("d",))
-    assert any("1 values of d are no days" in text for text in told)
+    assert any("In d 1 value is no day" in text for text in told)
     with (
         shop.opened(ZeroDatesToNull="False") as source,
         pytest.raises(SourceBroken, match=r"column d holds 0000-00-00.*ZeroDatesToNull"),

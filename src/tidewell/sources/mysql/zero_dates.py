@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tidewell.counted import counted
 from tidewell.errors import SourceBroken
 from tidewell.sources.fields import Fields
 from tidewell.sources.protocol import Trace
@@ -18,7 +19,8 @@ def to_null(trace: Trace) -> Callable[[Fields, pa.Array], pa.Array]:
     def replace(fields: Fields, values: pa.Array) -> pa.Array:
         odd = pc.match_substring_regex(values, _NO_DAY)
         count = pc.sum(odd).as_py() or 0
-        trace(1, f"{count} values of {fields.name} are no days (0000-00-00), and come as NULL.")
+        told = counted(count, "value is no day", "values are no days")
+        trace(1, f"In {fields.name} {told} (0000-00-00), which comes as NULL.")
         return pc.if_else(odd, pa.scalar(None, values.type), values)
 
     return replace
