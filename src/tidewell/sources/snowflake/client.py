@@ -70,6 +70,9 @@ class Client:
                 if number < count:
                     page = self._content("GET", f"{self._statements}/{handle}", partition=number)
             ended = True
+        except (SourceBroken, SourceNotFound, SourceRefused):
+            ended = True  # by itself
+            raise
         finally:
             if not ended:
                 self._end(handle)
