@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from tests.conftest import CacheDatabase
@@ -102,6 +103,29 @@ def test_from_a_connection_to_a_run(remote: Tidewell, folder: Path) -> None:
     assert answer(tidewell("job", "list", "--json")) == []
     assert "tidewell job create" in tidewell("job", "list").stdout
     assert "tidewell connection create" in tidewell("connection", "list").stdout
+
+
+def test_a_table_is_found_in_its_schema(remote: Tidewell, another_cache: CacheDatabase) -> None:
+    with psycopg.connect(another_cache.url) as connection:
+        for statement in (
+            "CREATE SCHEMA sales",
+            "CREATE TABLE sales.orders AS SELECT 1 AS id",
+            "CREATE TABLE sales.people AS SELECT 1 AS id",
+            "CREATE TABLE public.people AS SELECT 1 AS id",
+        ):
+            connection.execute(statement)
+    string = another_cache.connection_string
+    answer(remote("connection", "create", "Shop", "PostgreSQL", "--string", string, "--json"))
+
+    made = ("job", "create", "--connection", "shop", "--json", "--table")
+    assert answer(remote(*made, "orders"))["params"]["sourceSchema"] == "sales"
+    refused = remote(*made, "people")
+    assert refused.returncode != 0
+    assert "people: give --schema" in refused.stderr
+    assert answer(remote(*made, "people", "--schema", "public"))["params"]["cacheTable"] == "people"
+    nowhere = remote(*made, "nowhere")
+    assert nowhere.returncode != 0
+    assert "sales" in nowhere.stderr
 
 
 def test_a_run_that_fails_has_an_exit_code_of_its_own(remote: Tidewell, folder: Path) -> None:

@@ -5,7 +5,7 @@ from typing import Protocol, TypeVar
 
 from tidewell.cli.calling import Calling
 from tidewell.client import AsyncJob, ConnectionSummary
-from tidewell.errors import NotFound, TidewellError
+from tidewell.errors import InvalidRequest, NotFound, TidewellError
 
 _SHORTEST_PREFIX = 4
 
@@ -29,6 +29,19 @@ async def job(calling: Calling, text: str) -> AsyncJob:
 async def connection(calling: Calling, text: str) -> ConnectionSummary:
     """The one connection that is meant. Raises as `job` does."""
     return one_of("connection", text, await calling.client.connections.list())
+
+
+async def schema(calling: Calling, source: ConnectionSummary, table: str) -> str:
+    """The one schema of a source that has a table, else the driver's name, which the service then
+    judges. Raises InvalidRequest where several have it."""
+    try:
+        known = await calling.client.catalogue.tables(source.name)
+    except TidewellError:
+        return source.data_source  # it does not answer now: a job may be made all the same
+    found = [row["TABLE_SCHEMA"] for row in known if row["TABLE_NAME"] == table]
+    if len(found) > 1 and source.data_source not in found:
+        raise InvalidRequest(f"{' and '.join(found)} have a table {table}: give --schema.")
+    return found[0] if len(found) == 1 else source.data_source
 
 
 def one_of(kind: str, text: str, among: Sequence[T]) -> T:

@@ -69,7 +69,7 @@ async def create_job(
         ),
     ] = "",
     table: Annotated[str, typer.Option(help="Table to copy.")] = "",
-    schema: Annotated[str, typer.Option(help="Its schema; empty: the driver's name.")] = "",
+    schema: Annotated[str, typer.Option(help="Its schema; empty: the one that has it.")] = "",
     query: Annotated[str, typer.Option(help="Instead of a table: one SQL statement.")] = "",
     name: Annotated[str, typer.Option(help="Name of a job with --query.")] = "",
     every: Every = "1 hour",
@@ -102,7 +102,7 @@ async def create_job(
         source = await finding.connection(calling, connection)
         made = await jobs.create(
             source.id,
-            schema or source.data_source,
+            schema or await finding.schema(calling, source, table),
             table,
             time_check_column=time_column,
             **common,
