@@ -11,9 +11,10 @@ import pytest
 from tests import tpch
 from tests.conftest import new_cache_database
 from tests.integration.query.test_tpch import address_of
+from tests.mailchimp_server import KEY, mailchimp
 from tests.tpch import Account, Connected, answer_of
 from tidewell.cache import CacheAddress
-from tidewell.errors import QueryFailed
+from tidewell.errors import QueryFailed, SourceError
 from tidewell.query.opening import engine_of
 from tidewell.state.embedded import EmbeddedServer
 from tidewell.state.statements import statements
@@ -87,3 +88,26 @@ def test_what_finds_no_room_at_all_says_so(wide: Account, tmp_path: Path) -> Non
             answer_of(engine, WIDE)
     finally:
         engine.close()
+
+
+BROKEN = (
+    "SELECT COUNT(*) FROM Mail.MailChimp.Conversations c JOIN Lake.Files.few f ON c.message_count "
+    "= f.i JOIN Lake.Files.big b ON b.i = f.i"
+)
+
+
+def test_a_source_that_breaks_off_while_it_is_loaded_says_so_itself(
+    wide: Account, tmp_path: Path
+) -> None:
+    with mailchimp() as service:
+        service.data["conversations"] = [{"id": f"c{n}", "message_count": 1} for n in range(2500)]
+        service.break_at = "offset=1000"
+        values = {"APIKey": KEY, "URL": service.url}
+        mail = Connected("Mail", "MailChimp", values, "MailChimp")
+        account = Account(wide.cache, (*wide.connections, mail))
+        with account.engine(tmp_path) as engine, pytest.raises(SourceError) as raised:
+            answer_of(engine, BROKEN)
+        service.break_at = None
+        with account.engine(tmp_path) as engine:
+            assert answer_of(engine, BROKEN).rows == [(2500,)]
+    assert raised.value.message == "The service's answer is not JSON."
