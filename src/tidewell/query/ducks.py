@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
 
@@ -28,43 +29,50 @@ def prepare() -> None:
         _SPARE.append(duckdb.connect(config=_CONFIG))
 
 
+@dataclass(frozen=True)
+class Duck:
+    """A DuckDB, and its views over files: what each is made of, by its name."""
+
+    connection: duckdb.DuckDBPyConnection
+    views: dict[str, Hashable] = field(default_factory=dict)
+
+
 class Ducks:
     """DuckDBs that wait for another query of the same account over the same files.
 
     `keeps`: whether any is kept. What each may do was locked when it was opened, for these files;
-    so one is kept only for queries that may do the very same, and nothing of the last one is in it.
+    so one is kept only for queries that may do the very same, and nothing of the last one is in it
+    but its views over files.
     """
 
     def __init__(self) -> None:
         self.keeps = False
-        self._kept: OrderedDict[Hashable, duckdb.DuckDBPyConnection] = OrderedDict()
+        self._kept: OrderedDict[Hashable, Duck] = OrderedDict()
 
-    def take(self, bounds: Hashable) -> duckdb.DuckDBPyConnection | None:
+    def take(self, bounds: Hashable) -> Duck | None:
         """One that has these bounds."""
         return self._kept.pop(bounds, None)
 
-    def give(self, bounds: Hashable, duck: duckdb.DuckDBPyConnection) -> None:
+    def give(self, bounds: Hashable, duck: Duck) -> None:
         """Keep one, and close the one that was not used for longest."""
         if not self.keeps or bounds in self._kept:
-            duck.close()
+            duck.connection.close()
             return
         self._kept[bounds] = duck
         if len(self._kept) > _MOST_KEPT:
-            self._kept.popitem(last=False)[1].close()
+            self._kept.popitem(last=False)[1].connection.close()
 
     def close(self) -> None:
         """Close those that are kept."""
         while self._kept:
-            self._kept.popitem()[1].close()
+            self._kept.popitem()[1].connection.close()
 
 
 DUCKS = Ducks()
 """Those of this process."""
 
 
-def opened(
-    memory: str, threads: int, spill: str, files: Sequence[str]
-) -> duckdb.DuckDBPyConnection:
+def opened(memory: str, threads: int, spill: str, files: Sequence[str]) -> Duck:
     """A DuckDB that is bounded, and let to these files only."""
     duck = _SPARE.pop() if _SPARE else duckdb.connect(config=_CONFIG)
     # DuckDB makes the folder when it needs it, and takes it away when it is closed.
@@ -77,4 +85,4 @@ def opened(
         duck.execute(_SQL["allow"], {"files": list(files)})
     for name in ("shut", "lock"):
         duck.execute(_SQL[name])
-    return duck
+    return Duck(duck)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, Protocol
 
 import duckdb
@@ -39,6 +40,7 @@ _NARROW_DIGITS = 18
 """Decimals of no more digits are no 128-bit numbers in DuckDB, as they are in Arrow."""
 _KIND = re.compile(r"^[A-Z][A-Za-z -]* Error: ")
 """What DuckDB puts before its messages."""
+_UNREADABLE = "A file of a table cannot be read any more."
 _NO_ROOM = (
     "it needs more memory, or more room on disk, than a query may take: narrow it with WHERE, name "
     "fewer columns, or keep its tables in the cache"
@@ -165,11 +167,10 @@ class LiveSession:
         self._whole = False
         self._made: list[tuple[str, str]] = []
         self._loading: list[duckdb.DuckDBPyConnection] = []
-        kept = DUCKS.take(self._bounds)
-        self.duck = kept or opened(memory, threads, spill, files)
-        for key, scan in scans.items():
-            with self._told():
-                self._view("scan", key, relation=sql.SQL(scan.relation))
+        self._kept = DUCKS.take(self._bounds) or opened(memory, threads, spill, files)
+        self.duck = self._kept.connection
+        with self._told():
+            self._scan(scans)
 
     def run(
         self,
@@ -248,10 +249,24 @@ class LiveSession:
             "shield", use.key, columns=sql.SQL(", ").join(columns), rows=sql.Identifier(rows)
         )
 
+    def _scan(self, scans: Mapping[str, FileScan]) -> None:
+        """Have views over files, and no others; one over files that are as they were stays."""
+        views = self._kept.views
+        wanted = {key: (scan.relation, *map(_stamp, scan.files)) for key, scan in scans.items()}
+        for key in [one for one, made in views.items() if wanted.get(one) != made]:
+            self._execute("drop_view", key)
+            del views[key]
+        for key in wanted.keys() - views.keys():
+            self._execute("scan", key, relation=sql.SQL(scans[key].relation))
+            views[key] = wanted[key]
+
+    def _execute(self, name: str, key: str, **parts: sql.Composable) -> None:
+        statement = sql.SQL(_SQL[name]).format(key=sql.Identifier(key), **parts)
+        self.duck.execute(statement.as_string())
+
     def _view(self, form: str, key: str, **parts: sql.Composable) -> None:
         self._made.append((key, "drop_view"))
-        view = sql.SQL(_SQL[form]).format(key=sql.Identifier(key), **parts)
-        self.duck.execute(view.as_string())
+        self._execute(form, key, **parts)
 
     def _register(self, name: str, stream: _Stream) -> None:
         self._made.append((name, ""))
@@ -271,15 +286,14 @@ class LiveSession:
         if not self._whole or self._cancelled.is_set() or not self._cleared():
             self.duck.close()
             return
-        DUCKS.give(self._bounds, self.duck)
+        DUCKS.give(self._bounds, self._kept)
 
     def _cleared(self) -> bool:
         """Whether nothing of this query is in the DuckDB any more."""
         try:
             for name, drop in reversed(self._made):
                 if drop:
-                    statement = sql.SQL(_SQL[drop]).format(key=sql.Identifier(name))
-                    self.duck.execute(statement.as_string())
+                    self._execute(drop, name)
                 else:
                     self.duck.unregister(name)
         except duckdb.Error:
@@ -304,7 +318,7 @@ class LiveSession:
             if self._errors:
                 raise self._errors[0] from error
             if isinstance(error, duckdb.IOException):
-                raise SourceUnavailable("A file of a table cannot be read any more.") from error
+                raise SourceUnavailable(_UNREADABLE) from error
             if isinstance(error, duckdb.OutOfMemoryException):
                 raise failure(_NO_ROOM) from error
             raise _blamed(error) from error
@@ -321,6 +335,15 @@ def computable(kind: pa.DataType) -> pa.DataType:
     if pa.types.is_decimal(kind) and kind.precision > 38:
         return pa.float64()
     return kind
+
+
+def _stamp(file: Path) -> tuple[int, ...]:
+    """What is another whenever a file is another, or was written."""
+    try:
+        status = file.stat()
+    except OSError as error:
+        raise SourceUnavailable(_UNREADABLE) from error
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _is_mishandled(kind: pa.DataType) -> bool:

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tidewell.errors import QueryFailed, SourceUnavailable
 from tidewell.query.binding import Output
 from tidewell.query.ducks import DUCKS
 from tidewell.query.engine import Engine
@@ -104,7 +105,7 @@ def test_a_duckdb_waits_for_the_same_account_and_files_only(tmp_path: Path) -> N
     try:
         first = used(one, b"a")
         assert used(one, b"a") is first
-        assert first.execute("SHOW TABLES").fetchall() == []
+        assert first.execute("SHOW TABLES").fetchall() == [("use 0",)]
         assert used(two, b"a") is not first
         assert used(one, b"b") is not first
         assert used(one, b"a", to_the_end=False) is first
@@ -113,6 +114,48 @@ def test_a_duckdb_waits_for_the_same_account_and_files_only(tmp_path: Path) -> N
     finally:
         DUCKS.keeps = False
         DUCKS.close()
+
+
+def test_a_duckdb_that_waited_reads_files_as_they_are_now(tmp_path: Path) -> None:
+    one, two = tmp_path / "one.parquet", tmp_path / "two.parquet"
+    write(two, id=[7])
+
+    def answer(statement: str, **views: Path) -> list[Any]:
+        scans = {
+            key.replace("_", " "): FileScan((one, two), RELATION.replace("FILE", str(file)))
+            for key, file in views.items()
+        }
+        session = LiveSession(memory="256MB", threads=1, spill=str(tmp_path), scans=scans)
+        plan = Plan(statement, (), (), (Output("id"),))
+        chunks = session.run(plan, {}, [], schema_only=False).chunks
+        rows = [row for chunk in chunks for row in as_rows(chunk)]
+        session.close()
+        used.add(session.duck)
+        return rows
+
+    used: set[Any] = set()
+    first = 'SELECT id FROM "use 0"'
+    DUCKS.keeps = True
+    try:
+        write(one, id=[1])
+        assert answer(first, use_0=one) == answer(first, use_0=one) == [(1,)]
+        write(one, id=["now a text"])
+        assert answer(first, use_0=one) == [("now a text",)]
+        # The same name for another table, and a name that is not a view's any more.
+        assert answer('SELECT id FROM "use 1"', use_1=one) == [("now a text",)]
+        assert answer('SELECT COUNT(*) FROM "use 0", "use 1"', use_0=two, use_1=one) == [(1,)]
+        assert answer(first, use_0=two) == [(7,)]
+        with pytest.raises(QueryFailed, match="use 1"):
+            answer('SELECT id FROM "use 1"', use_0=two)
+        write(one, id=[1])
+        assert answer(first, use_0=one) == [(1,)]
+        one.unlink()
+        with pytest.raises(SourceUnavailable, match="cannot be read any more"):
+            answer(first, use_0=one)
+    finally:
+        DUCKS.keeps = False
+        DUCKS.close()
+    assert len(used) == 2
 
 
 def test_values_are_those_of_a_read(tmp_path: Path, ask: Ask) -> None:
