@@ -4,6 +4,7 @@ from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import LiteralString
 from uuid import uuid4
 
 import duckdb
@@ -31,10 +32,10 @@ def prepare() -> None:
 
 @dataclass(frozen=True)
 class Duck:
-    """A DuckDB, and its views over files: what each is made of, by its name."""
+    """A DuckDB, and its views over files: the relation of each, by its name."""
 
     connection: duckdb.DuckDBPyConnection
-    views: dict[str, Hashable] = field(default_factory=dict)
+    views: dict[str, LiteralString] = field(default_factory=dict)
 
 
 class Ducks:

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from decimal import Decimal
-from pathlib import Path
 from typing import Any, Protocol
 
 import duckdb
@@ -40,7 +39,6 @@ _NARROW_DIGITS = 18
 """Decimals of no more digits are no 128-bit numbers in DuckDB, as they are in Arrow."""
 _KIND = re.compile(r"^[A-Z][A-Za-z -]* Error: ")
 """What DuckDB puts before its messages."""
-_UNREADABLE = "A file of a table cannot be read any more."
 _NO_ROOM = (
     "it needs more memory, or more room on disk, than a query may take: narrow it with WHERE, name "
     "fewer columns, or keep its tables in the cache"
@@ -250,14 +248,15 @@ class LiveSession:
         )
 
     def _scan(self, scans: Mapping[str, FileScan]) -> None:
-        """Have views over files, and no others; one over files that are as they were stays."""
+        """Have views over files, and no others. Those of the query before stay: DuckDB reads what
+        is in the files whenever a view is used."""
         views = self._kept.views
-        wanted = {key: (scan.relation, *map(_stamp, scan.files)) for key, scan in scans.items()}
-        for key in [one for one, made in views.items() if wanted.get(one) != made]:
+        wanted = {key: scan.relation for key, scan in scans.items()}
+        for key in [one for one, relation in views.items() if wanted.get(one) != relation]:
             self._execute("drop_view", key)
             del views[key]
         for key in wanted.keys() - views.keys():
-            self._execute("scan", key, relation=sql.SQL(scans[key].relation))
+            self._execute("scan", key, relation=sql.SQL(wanted[key]))
             views[key] = wanted[key]
 
     def _execute(self, name: str, key: str, **parts: sql.Composable) -> None:
@@ -317,8 +316,9 @@ class LiveSession:
                 raise Stopped from error
             if self._errors:
                 raise self._errors[0] from error
-            if isinstance(error, duckdb.IOException):
-                raise SourceUnavailable(_UNREADABLE) from error
+            # Where a file has gone, DuckDB looks for a folder of its name, which it may not.
+            if isinstance(error, duckdb.IOException | duckdb.PermissionException):
+                raise SourceUnavailable("A file of a table cannot be read any more.") from error
             if isinstance(error, duckdb.OutOfMemoryException):
                 raise failure(_NO_ROOM) from error
             raise _blamed(error) from error
@@ -335,15 +335,6 @@ def computable(kind: pa.DataType) -> pa.DataType:
     if pa.types.is_decimal(kind) and kind.precision > 38:
         return pa.float64()
     return kind
-
-
-def _stamp(file: Path) -> tuple[int, ...]:
-    """What is another whenever a file is another, or was written."""
-    try:
-        status = file.stat()
-    except OSError as error:
-        raise SourceUnavailable(_UNREADABLE) from error
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _is_mishandled(kind: pa.DataType) -> bool:
