@@ -141,10 +141,10 @@ def test_a_duckdb_that_waited_reads_files_as_they_are_now(tmp_path: Path) -> Non
         assert answer(first, use_0=one) == answer(first, use_0=one) == [(1,)]
         write(one, id=["now a text"])
         assert answer(first, use_0=one) == [("now a text",)]
-        # The same name for another table, and a name that is not a view's any more.
+        assert answer(first, use_0=two) == [(7,)]
+        # A name that is not a view's any more.
         assert answer('SELECT id FROM "use 1"', use_1=one) == [("now a text",)]
         assert answer('SELECT COUNT(*) FROM "use 0", "use 1"', use_0=two, use_1=one) == [(1,)]
-        assert answer(first, use_0=two) == [(7,)]
         with pytest.raises(QueryFailed, match="use 1"):
             answer('SELECT id FROM "use 1"', use_0=two)
         write(one, id=[1])
