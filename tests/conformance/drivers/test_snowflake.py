@@ -275,6 +275,7 @@ def test_an_encrypted_key_needs_its_password(service: Snowflake) -> None:
         ({"AuthScheme": "OAuth"}, "OAuthAccessToken is needed"),
         ({"AuthScheme": "PAT", "AccessToken": "a\r\nHost: b"}, "characters that no token has"),
         ({"Database": "my shop"}, "double quotes"),
+        ({"Database": " "}, "Database must be a name"),
         ({"Warehouse": 'a"b'}, "double quotes"),
         ({"URL": "https://snowflakecomputing.com.example.com"}, "no host of Snowflake"),
         ({"URL": "http://shop.snowflakecomputing.com"}, "no host of Snowflake"),

@@ -37,8 +37,13 @@ class SnowflakeSource(RelationalSource):
 
     def __init__(self, values: Mapping[str, str], environment: Environment) -> None:
         named = {name: values.get(name, "").strip() for name in ("Database", "Warehouse", "Role")}
-        context = {name.lower(): _name(name, said) for name, said in named.items() if said}
-        self._only = _name("Schema", values["Schema"].strip()) if values.get("Schema") else ""
+        context = {
+            name.lower(): _name(name, said)
+            for name, said in named.items()
+            if said or name == "Database"
+        }
+        only = values.get("Schema", "").strip()
+        self._only = _name("Schema", only) if only else ""
         self._place = f"The database {context['database']}"
         self._trace = environment.trace
         self._client = Client(values, environment, context)
