@@ -1,6 +1,7 @@
 """What every benchmark stands on: a server, the rows, and how a side is measured."""
 
 import asyncio
+import os
 import subprocess
 import threading
 import time
@@ -127,7 +128,7 @@ class Rig:
 
     def measured(self, work: Callable[[], float]) -> Measured:
         """Measure a side, with nothing left to write from before."""
-        self.execute("checkpoint")
+        self._settle()
         before = self._wal()
         started = time.monotonic()
         peak = work()
@@ -143,7 +144,7 @@ class Rig:
         if not small.exists():
             self.generate("small", 1000).rename(small)
         first = self._task(uuid4(), self.parquet(small), merge_keys=None)
-        self.execute("checkpoint")
+        self._settle()
         measured = asyncio.run(self._run(first, self._task(job, source, **params)))
         self.forget(first.job_id)
         return measured
@@ -185,6 +186,11 @@ class Rig:
             return Measured(seconds, peak.mb, (self._wal() - before) / 1e6)
         finally:
             await child.close()
+
+    def _settle(self) -> None:
+        """Write down what was written before: the server's pages, and files of the side before."""
+        self.execute("checkpoint")
+        os.sync()
 
     def forget(self, job: UUID) -> None:
         """Drop what ours has loaded."""
