@@ -5,12 +5,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from tidewell.errors import SourceBroken, SourceNotFound, SourceUnavailable, Stopped
+from tidewell.errors import SourceNotFound, SourceUnavailable, Stopped
 from tidewell.sources.bigquery.client import Client
 from tidewell.sources.bigquery.types import array_of, kind_of
 from tidewell.sources.forward import moves_forward
 from tidewell.sources.protocol import Column, Environment, Table
-from tidewell.sources.relational.source import RelationalSource
+from tidewell.sources.relational.source import RelationalSource, batch_of
 from tidewell.sources.relational.statement import Dialect, Travel, escaped_text
 
 ROWS_AT_ONCE = 2000
@@ -95,7 +95,10 @@ class BigQuerySource(RelationalSource):
                 raise SourceUnavailable(f"BigQuery reports: {page['errors'][0].get('message')}")
             if page.get("rows"):
                 # The page goes before the next one comes.
-                yield _batch(page.pop("rows"), schema)
+                rows = page.pop("rows")
+                cells = ([cell["v"] for cell in row["f"]] for row in rows)
+                yield batch_of(zip(*cells, strict=True), schema, array_of)
+                del rows
                 if self._cancelled:
                     raise Stopped
             token = page.get("pageToken", "")
@@ -112,20 +115,6 @@ class BigQuerySource(RelationalSource):
             if job.get("location"):
                 options["location"] = job["location"]
             page = self._client.get("projects", self._pays, "queries", job["jobId"], **options)
-
-
-def _batch(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.RecordBatch:
-    columns = zip(*([cell["v"] for cell in row["f"]] for row in rows), strict=True)
-    arrays = []
-    for field, values in zip(schema, columns, strict=True):
-        try:
-            arrays.append(array_of(field.type, values))
-        except (pa.ArrowException, ValueError, TypeError) as error:
-            said = " ".join(str(error).split())[:200]
-            raise SourceBroken(
-                f"A value of the column {field.name} is no {field.type}: {said}"
-            ) from error
-    return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
 def _travel(field: Mapping[str, Any], key: Sequence[str]) -> Travel:

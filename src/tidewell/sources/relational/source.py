@@ -1,7 +1,7 @@
 """A source that answers SELECTs: what is the same for all of them."""
 
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -88,6 +88,24 @@ class RelationalSource(Source):
                 f"{near_names(table, tables)}."
             )
         return found
+
+
+def batch_of(
+    columns: Iterable[Sequence[Any]],
+    schema: pa.Schema,
+    array_of: Callable[[pa.DataType, Sequence[Any]], pa.Array],
+) -> pa.RecordBatch:
+    """The batch of some columns' values. Raises SourceBroken for one that is not of its type."""
+    arrays = []
+    for field, values in zip(schema, columns, strict=True):
+        try:
+            arrays.append(array_of(field.type, values))
+        except (pa.ArrowException, ValueError, TypeError) as error:
+            said = " ".join(str(error).split())[:200]
+            raise SourceBroken(
+                f"A value of the column {field.name} is no {field.type}: {said}"
+            ) from error
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
 def _typed(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:

@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import pyarrow as pa
 
-from tidewell.errors import SourceBroken, SourceNotFound, SourceRefused
+from tidewell.errors import SourceNotFound, SourceRefused
 from tidewell.sources.forward import moves_forward
 from tidewell.sources.protocol import Column, Environment, Table
-from tidewell.sources.relational.source import ROWS_AT_ONCE, RelationalSource
+from tidewell.sources.relational.source import ROWS_AT_ONCE, RelationalSource, batch_of
 from tidewell.sources.relational.statement import Dialect, Travel, double_quoted, escaped_text
 from tidewell.sources.snowflake.client import Client, Row
 from tidewell.sources.snowflake.types import array_of, kind_of
@@ -93,7 +93,7 @@ class SnowflakeSource(RelationalSource):
             while rows:
                 some = rows[:ROWS_AT_ONCE]
                 del rows[:ROWS_AT_ONCE]
-                yield _batch(some, schema)
+                yield batch_of(zip(*some, strict=True), schema, array_of)
                 self._client.check()
 
 
@@ -107,19 +107,6 @@ def _name(key: str, said: str) -> str:
         f"{key} must be a name, in double quotes where it has other characters than letters, "
         'digits, _ and $: "my shop".'
     )
-
-
-def _batch(rows: Sequence[Row], schema: pa.Schema) -> pa.RecordBatch:
-    arrays = []
-    for field, values in zip(schema, zip(*rows, strict=True), strict=True):
-        try:
-            arrays.append(array_of(field.type, values))
-        except (pa.ArrowException, ValueError, TypeError) as error:
-            said = " ".join(str(error).split())[:200]
-            raise SourceBroken(
-                f"A value of the column {field.name} is no {field.type}: {said}"
-            ) from error
-    return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
 def _travel(row: Row, key: Sequence[str]) -> Travel:
