@@ -15,6 +15,7 @@ import pytest
 from tests.acceptance.conftest import Body, caching, connect
 from tests.conftest import CacheDatabase
 from tests.odata_server import ODataServer
+from tests.openapi_document import DOCUMENT, Operation, operations
 from tests.product import ok, run_now, wait_for_end
 from tests.relay import relay
 from tests.running_product import free_port
@@ -100,6 +101,23 @@ def test_a_value_that_cannot_be(
     message = refused(client.post("/api/job/create", json=job_body() | {field: value}), field)
     assert message.startswith(f"{field}: ")
     assert ok(client.get("/api/job/list")) == {"jobs": []}
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [one for one in operations(DOCUMENT) if one.is_closed],
+    ids=lambda one: one.id,
+)
+def test_a_parameter_of_the_query_that_is_given_twice(
+    client: httpx.Client, operation: Operation
+) -> None:
+    names = [one["name"] for one in operation.about.get("parameters", ()) if one["in"] == "query"]
+    for name in names or ["unheard-of"]:
+        query = [(name, "x"), (name, "")]
+        answer = client.request(
+            operation.method, operation.concrete_path(), params=query, json=operation.body_example
+        )
+        assert refused(answer, name) == f"{name}: is given more than once"
 
 
 @pytest.mark.usefixtures("cache")

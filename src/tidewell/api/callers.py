@@ -1,6 +1,7 @@
 """Who calls: the token of a request, checked, as the dependency of every route that needs one."""
 
 from base64 import b64decode
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
@@ -16,7 +17,7 @@ from tidewell.accounts.audit import Author
 from tidewell.accounts.repository import PublicKey
 from tidewell.api.rate import RateLimit
 from tidewell.api.services import Node
-from tidewell.errors import Forbidden, Unauthenticated
+from tidewell.errors import Forbidden, InvalidRequest, Unauthenticated
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,7 @@ async def _parent(request: Request, node: Node, _: Annotated[object, Depends(_be
     limit: RateLimit = request.app.state.rate
     limit.spend(claims.account_id or claims.parent_id)
     _tell_log(claims.account_id, claims.parent_id)
+    _given_once(request)
     request_id: str = request.state.request_id
     return Parent(claims.parent_id, claims.account_id, claims.connection_ids, request_id)
 
@@ -90,6 +92,14 @@ async def _account(parent: Annotated[Parent, Depends(_parent)]) -> Account:
     if parent.account_id is None:
         raise Forbidden("This call needs a token with sub, the id of a sub-account.")
     return Account(parent.parent_id, parent.account_id, parent.connection_ids, parent.request_id)
+
+
+def _given_once(request: Request) -> None:
+    """Refuse a parameter of the query that is given twice, of which only the last would count."""
+    times = Counter(name for name, _ in request.query_params.multi_items())
+    for name, count in times.items():
+        if count > 1:
+            raise InvalidRequest.of(name, "is given more than once")
 
 
 def _tell_log(account_id: UUID | None, parent_id: UUID | None = None) -> None:
@@ -132,6 +142,7 @@ async def _query_user(
     limit: RateLimit = request.app.state.rate
     limit.spend(holder.account_id)
     _tell_log(holder.account_id)
+    _given_once(request)
     return QueryUser(holder.account_id, None, f"personal access token {holder.name}".strip())
 
 
