@@ -7,7 +7,6 @@ queues runs and begins none, so that what is measured is the API and its state d
 import argparse
 import platform
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -22,8 +21,9 @@ import httpx
 import psycopg
 from rich.console import Console
 from rich.table import Table
+from tests.ports import free_port
 from tests.product import Customer, Vendor, make_vendor, process
-from tests.running_product import free_port, wait_until_ready
+from tests.running_product import wait_until_ready
 
 from tidewell import __version__
 from tidewell.connections.sealing import SealingBox
@@ -196,4 +196,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -8,7 +8,6 @@ works. The run loads a CSV file of rows of a width; its memory is bounded by the
 import argparse
 import os
 import platform
-import sys
 import tempfile
 import threading
 import time
@@ -208,4 +207,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -14,6 +14,9 @@ class NoRun:
     def cancel(self) -> None:
         """There is nothing to cancel."""
 
+    def upkeep(self) -> None:
+        """There is no table to look after."""
+
 
 if __name__ == "__main__":
     child.main(lambda *_: NoRun())

@@ -28,8 +28,9 @@ from procrastinate.schema import SchemaManager
 from rich.console import Console
 from rich.table import Table
 from tests.acceptance.conftest import caching, connect
+from tests.ports import free_port
 from tests.product import Customer, Vendor, environment, make_customer, make_vendor, ok, process
-from tests.running_product import free_port, wait_until_ready
+from tests.running_product import wait_until_ready
 from tests.slow_source import slow_source
 
 from benchmarks.noop import NOTHING, queue_app
@@ -105,12 +106,10 @@ class Bench:
         asyncio.run(self._queue_runs(self.query("jobs", count=count)))
 
     async def _queue_runs(self, jobs: Rows) -> None:
-        settings = Settings(
-            **{
-                name.removeprefix("TIDEWELL_").lower(): value
-                for name, value in self.settings.items()
-            }
-        )
+        given: dict[str, Any] = {
+            name.removeprefix("TIDEWELL_").lower(): value for name, value in self.settings.items()
+        }
+        settings = Settings(**given)
         async with open_node(settings, self.server.url()) as node:
             node.queue.register_runs(_nothing)
             for first in range(0, len(jobs), 100):
@@ -347,9 +346,9 @@ def main() -> None:
         if "idle" in parts:
             bench.jobs(options.jobs)
             rows = [(n, f"{cpu:.1f}", f"{mb:.0f}") for n, cpu, mb in bench.idle(30)]
-            columns = ("", "% of a core", "MB")
-            _show(console, f"Idle, with {options.jobs:,} jobs", columns, rows)
+            title = f"Idle, with {options.jobs:,} jobs"
+            _show(console, title, ("", "% of a core", "MB"), rows)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

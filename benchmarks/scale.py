@@ -124,7 +124,7 @@ class Bench:
             return _median(create)
 
     async def _ticks(self) -> Figures:
-        given = {
+        given: dict[str, Any] = {
             name.removeprefix("TIDEWELL_").lower(): value for name, value in self._settings.items()
         }
         account_id = self._customer.account_id
@@ -300,4 +300,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
