@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from tidewell import clock
+from tidewell import clock, scratch
 from tidewell.connections.sealing import SealingBox
 from tidewell.egress import EgressRules
 from tidewell.query.processes import QueryProcesses
@@ -79,6 +79,7 @@ async def open_node(settings: Settings, url: str) -> AsyncIterator[Node]:
 @asynccontextmanager
 async def background(node: Node, *, worker: bool, ticker: bool) -> AsyncIterator[None]:
     """Run the duties of a node until the block ends."""
+    scratch.sweep()
     duties: dict[str, Coroutine[Any, Any, None]] = {}
     if ticker:
         settling = Settling(node.database, node.sealing, node.settings)

@@ -8,7 +8,6 @@ API is gone, its input ends, and the process with it.
 import gc
 import os
 import sys
-import tempfile
 import threading
 import traceback
 from collections.abc import Iterator, Mapping
@@ -20,6 +19,7 @@ from typing import Any, cast
 import orjson
 import pyarrow as pa
 
+from tidewell import scratch
 from tidewell.errors import QueryFailed, QueryTimeout, Stopped, TidewellError
 from tidewell.lean import keep_pandas_out
 from tidewell.query import catalogue, ducks
@@ -73,7 +73,7 @@ class Process:
         watch = threading.Timer(task.seconds, self._end_late)
         watch.daemon = True
         watch.start()
-        engine = engine_of(task, tempfile.gettempdir())
+        engine = engine_of(task, str(scratch.folder()))
         with self._lock:
             self._engine = engine
         try:
@@ -227,6 +227,7 @@ def main() -> None:
     with open(os.devnull, "rb") as nothing:
         os.dup2(nothing.fileno(), 0)
     keep_pandas_out()
+    scratch.sweep()
     # Where memory runs out, a query goes before the service does.
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(_FIRST_TO_GO)

@@ -77,7 +77,7 @@ def opened(memory: str, threads: int, spill: str, files: Sequence[str]) -> Duck:
     """A DuckDB that is bounded, and let to these files only."""
     duck = _SPARE.pop() if _SPARE else duckdb.connect(config=_CONFIG)
     # DuckDB makes the folder when it needs it, and takes it away when it is closed.
-    own = str(Path(spill, f"tidewell-query-{uuid4()}"))
+    own = str(Path(spill, f"query-{uuid4()}"))
     for name, value in {"memory": memory, "threads": threads, "spill": own}.items():
         duck.execute(_SQL[name], {name: value})
     for name in ("utc", "uncached"):

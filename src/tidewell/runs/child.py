@@ -18,7 +18,7 @@ from typing import Protocol
 import orjson
 import pyarrow as pa
 
-from tidewell import tracing
+from tidewell import scratch, tracing
 from tidewell.cache.plan import Receipt
 from tidewell.errors import SourceUnavailable, Stopped, TidewellError
 from tidewell.lean import keep_pandas_out
@@ -158,6 +158,7 @@ def main(run_of: RunOf = _run_of) -> None:
     with open(os.devnull, "rb") as nothing:
         os.dup2(nothing.fileno(), 0)
     keep_pandas_out()
+    scratch.sweep()
     tracing.set_up()
     # Now, while the task is still on its way.
     registry.look_around()

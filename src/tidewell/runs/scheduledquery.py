@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from tidewell import scratch
 from tidewell.cache import CacheAddress, CacheTarget
 from tidewell.cache.plan import CacheColumn, Fence, LoadPlan, Mode, Place, Receipt
 from tidewell.counted import counted
@@ -50,7 +51,7 @@ class ScheduledQueryRun:
         task, started = self._task, time.monotonic()
         self._log(1, f"Run {task.run_id} starts, attempt {task.nth}: a scheduled query.")
         over = QueryTask.from_message(task.over)
-        with tempfile.TemporaryDirectory(prefix="tidewell-query-") as spill:
+        with tempfile.TemporaryDirectory(prefix="query-", dir=scratch.folder()) as spill:
             engine = engine_of(over, spill, self._log, patient=True)
             self._opened.append(engine)
             try:

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 import httpx
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
-from tidewell import __version__
+from tidewell import __version__, scratch
 from tidewell.errors import SourceNotFound, SourceRefused, SourceUnavailable, Stopped
 from tidewell.given import whole_number
 from tidewell.sources.files.store import LocalCopy
@@ -67,7 +67,7 @@ class Spool:
 
     @cached_property
     def _temporary(self) -> TemporaryDirectory[str]:
-        return TemporaryDirectory(prefix="tidewell-files-")
+        return TemporaryDirectory(prefix="files-", dir=scratch.folder())
 
     def fetch(self, url: str, name: str, sign: httpx.Auth | None = None) -> LocalCopy:
         """A file's copy; fetched at the first time. Raises SourceErrors."""
