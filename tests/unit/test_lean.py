@@ -29,14 +29,28 @@ def test_arrays_and_statements_do_without_pandas_and_others_get_it() -> None:
 
 def test_what_a_copy_of_local_files_does_not_need_is_not_imported() -> None:
     """Each of them takes 10 to 50 MB, or a tenth of a second, in every process that copies."""
-    code = (
-        "import sys; import tidewell.runs.child; from tidewell.sources import registry; "
-        "registry.driver('Files'); print(*sys.modules)"
+    imported = _imported(
+        "import tidewell.runs.child; from tidewell.sources import registry; "
+        "registry.driver('Files')"
     )
-    ended = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
-    )
-    imported = set(ended.stdout.split())
     assert {"tidewell.runs.caching", "duckdb", "pgpq"} <= imported
     heavy = {"sqlglot", "httpx", "pydantic", "structlog", "sqlalchemy", "fastapi", "procrastinate"}
     assert not heavy & imported
+
+
+def test_a_node_reads_no_sql_before_somebody_sends_some() -> None:
+    imported = _imported("import tidewell.cli.serve, tidewell.api.app, tidewell.pages")
+    assert {"fastapi", "tidewell.jobs.source_check"} <= imported
+    assert not {"sqlglot", "sqlalchemy"} & imported
+
+
+def _imported(code: str) -> set[str]:
+    """What a fresh process has imported after this."""
+    ended = subprocess.run(
+        [sys.executable, "-c", f"import sys; {code}; print(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    return set(ended.stdout.split())

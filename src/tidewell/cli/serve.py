@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from tidewell import logs, tracing
 from tidewell.cli.node import Node, background, open_node, until_signal
 from tidewell.errors import TidewellError
+from tidewell.lean import keep_pandas_out
 from tidewell.settings import Settings
 from tidewell.sources.warming import warm_up
 from tidewell.state.opened import allow_own_server, state_url
@@ -121,6 +122,7 @@ def run(
 
     `beside` runs when the API answers, and may go on for as long as the process does.
     """
+    keep_pandas_out()
     tracing.set_up()
     with state_url(settings) as url:
         settings = allow_own_server(settings, url)

@@ -19,9 +19,6 @@ from tidewell.jobs.params import CachingParams
 from tidewell.sources.forward import best_first
 from tidewell.sources.near import near_names
 from tidewell.sources.protocol import Column, Driver, Environment, Source
-from tidewell.sources.rowfilter import FIELD as FILTER
-from tidewell.sources.rowfilter import bind
-from tidewell.sources.rowtest import RowTest
 
 BOUND_SECONDS = 10.0
 
@@ -98,10 +95,14 @@ def check_columns(columns: Sequence[Column], params: CachingParams) -> None:
                 "give mergeKeys, or leave timeCheckColumn empty to refresh the whole table",
             )
     if params.filter.strip():
+        # Only here: what reads a filter takes 30 MB, and most jobs have none.
+        from tidewell.sources.rowfilter import FIELD, bind  # noqa: PLC0415
+        from tidewell.sources.rowtest import RowTest  # noqa: PLC0415
+
         try:
             RowTest(bind(params.filter, columns), columns)
         except SourceBroken as error:
-            raise InvalidRequest.of(FILTER, error.message) from error
+            raise InvalidRequest.of(FIELD, error.message) from error
 
 
 def _columns(

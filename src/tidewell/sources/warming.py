@@ -9,10 +9,10 @@ _COMMON = ("Files", "OData", "PostgreSQL")
 
 
 def warm_up() -> None:
-    """Import the common drivers, and let DuckDB look for pandas.
+    """Import the common drivers, and let DuckDB run a first statement with a parameter.
 
-    DuckDB imports pandas, where it is installed, at its first statement with a parameter: the first
-    `POST /api/job/create` of a process took about a second for that.
+    That is when it looks around for libraries that it could use, which the first
+    `POST /api/job/create` of a process would wait for.
     """
     for name in _COMMON:
         try:

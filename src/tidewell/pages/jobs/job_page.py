@@ -27,7 +27,6 @@ from tidewell.pages.jobs.steering import body_of
 from tidewell.pages.requests import PageRoute, form_of
 from tidewell.pages.visits import Visit, Visitor, check_mark
 from tidewell.pages.words import took
-from tidewell.query.reading import names_tables
 from tidewell.runs import history
 
 router = APIRouter(
@@ -84,6 +83,9 @@ def _reads_nothing(row: dict[str, Any]) -> bool:
     """Whether a scheduled query belongs to no connection at all, as `SELECT 1` does."""
     if row["job_type"] != SCHEDULED_QUERY or row["connection_id"]:
         return False
+    # Only here: what reads SQL takes 30 MB, and few pages need it.
+    from tidewell.query.reading import names_tables  # noqa: PLC0415
+
     try:
         return not names_tables(str(row["params"].get("query") or ""))
     except QueryFailed:
