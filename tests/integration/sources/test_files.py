@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tidewell.errors import SourceBroken, SourceNotFound, SourceRefused, Stopped
-from tidewell.sources.files import DRIVER
+from tidewell.sources.files import DRIVER, ducks
 from tidewell.sources.files.excel import extension
 from tidewell.sources.files.source import FilesSource
 from tidewell.sources.protocol import Comparison, Environment, ReadRequest
@@ -365,3 +365,61 @@ def test_a_file_with_a_column_of_that_name_keeps_its_own(folder: Path) -> None:
     assert [c.name for c in opened.columns("Files", "t")] == ["_modified", "b"]
     where = (Comparison("_modified", "=", "soon"),)
     assert rows(opened, "t", where=where) == [{"_modified": "soon", "b": 1}]
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_duckdb_that_waited_reads_a_file_as_it_is_now(folder: Path, ending: str) -> None:
+    """Even one of the same size and times."""
+    file = folder / f"t.{ending}"
+
+    def write(value: int) -> None:
+        if ending == "csv":
+            file.write_text(f"a\n{value}\n")
+        else:
+            pq.write_table(pa.table({"a": [value]}), file)
+        os.utime(file, ns=(10**18, 10**18))
+
+    ducks._KEPT.clear()
+    waited = None
+    for value in (11, 22, 33):
+        write(value)
+        with source(folder) as opened:
+            assert rows(opened, "t") == [{"a": value}]
+        [(_, kept)] = ducks._KEPT
+        assert waited in (None, kept)
+        waited = kept
+
+
+def test_a_duckdb_waits_for_the_same_folders_only(folder: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    for place in (folder, other):
+        (place / "t.csv").write_text("a\n1\n")
+        with source(place) as opened:
+            assert rows(opened, "t") == [{"a": 1}]
+            elsewhere = folder if place == other else other
+            with pytest.raises(duckdb.PermissionException):
+                opened._duck.execute(f"FROM read_csv('{elsewhere}/t.csv')")
+        assert len(ducks._KEPT) == 1
+
+
+def test_a_duckdb_that_is_shut_does_not_wait(folder: Path) -> None:
+    (folder / "t.csv").write_text("a\n1\n")
+    with source(folder) as opened:
+        assert rows(opened, "t") == [{"a": 1}]
+    ducks._KEPT[0][1].close()
+    with source(folder) as opened:
+        assert rows(opened, "t") == [{"a": 1}]
+
+
+def test_sources_that_are_open_at_once_have_each_their_own(folder: Path) -> None:
+    (folder / "t.csv").write_text("a\n" + "1\n" * 100_000)
+    with source(folder) as first, source(folder) as second:
+        begun = first.read(ReadRequest("Files", "t")).batches
+        begun.read_next_batch()
+        second.cancel()
+        assert sum(batch.num_rows for batch in begun) > 50_000
+    assert len(ducks._KEPT) == 1
+    with source(folder) as third:
+        first.cancel()  # too late
+        assert len(rows(third, "t")) == 100_000

@@ -2,7 +2,11 @@
 
 -- name: utc
 -- Times without a zone are never taken for this machine's.
-SET TimeZone = 'UTC';
+SET GLOBAL TimeZone = 'UTC';
+
+-- name: uncached
+-- What was read of a file is read anew: one of the same size and time can be another.
+SET GLOBAL enable_external_file_cache = false;
 
 -- name: allow
 -- The only folders that DuckDB may open anything in.

@@ -9,11 +9,10 @@ from urllib.parse import urlsplit
 
 import duckdb
 import pyarrow as pa
-from psycopg import sql
 
 from tidewell.errors import SourceBroken, SourceNotFound, SourceRefused, SourceUnavailable, Stopped
 from tidewell.sources.asked import columns_asked_for
-from tidewell.sources.files import known
+from tidewell.sources.files import ducks, known
 from tidewell.sources.files.columns import (
     FileColumn,
     as_literal,
@@ -27,7 +26,8 @@ from tidewell.sources.files.columns import (
     without_loss,
     without_lost_cells,
 )
-from tidewell.sources.files.excel import extension, sheets
+from tidewell.sources.files.ducks import Bounds
+from tidewell.sources.files.excel import sheets
 from tidewell.sources.files.local import LocalStore
 from tidewell.sources.files.modified import (
     MODIFIED,
@@ -53,7 +53,6 @@ from tidewell.state.statements import statements
 
 SCHEMA = "Files"
 ROWS_AT_ONCE = 8192
-_MEMORY = "384MB"
 _SQL = statements("tidewell.sources.files", "relation.sql")
 
 
@@ -143,32 +142,27 @@ class FilesSource(ScannableSource):
         """Let go of the files."""
         if "_duck" in self.__dict__:
             self._duck.close()
+        if "_whole_duck" in self.__dict__:
+            ducks.give(*self._whole_duck)
+            del self._whole_duck
         self._store.close()
+
+    @cached_property
+    def _whole_duck(self) -> tuple[Bounds, duckdb.DuckDBPyConnection]:
+        formats = {table.format for table in self._tables.values()}
+        bounds = Bounds(
+            folders=tuple(str(folder) for folder in self._store.folders()),
+            # One thread decodes Parquet as fast as anybody takes the rows; another only holds more.
+            threads=1 if formats == {"Parquet"} else 2,
+            excel="Excel" in formats,
+        )
+        return bounds, ducks.take(bounds)
 
     @cached_property
     def _duck(self) -> duckdb.DuckDBPyConnection:
         """DuckDB without network, other extensions or any folder but the allowed ones."""
-        # One thread decodes Parquet as fast as anybody takes the rows; another only holds more.
-        only_parquet = all(table.format == "Parquet" for table in self._tables.values())
-        connection = duckdb.connect(
-            config={
-                "memory_limit": _MEMORY,
-                "temp_directory": "",
-                "threads": 1 if only_parquet else 2,
-                "arrow_lossless_conversion": True,
-                "autoinstall_known_extensions": False,
-                "autoload_known_extensions": False,
-            }
-        )
-        connection.execute(_SQL["utc"])
-        if any(table.format == "Excel" for table in self._tables.values()):
-            path = sql.Literal(str(extension()))
-            connection.execute(sql.SQL(_SQL["load"]).format(path=path).as_string())
-        folders = [str(folder) for folder in self._store.folders()]
-        connection.execute(_SQL["allow"], {"folders": folders})
-        connection.execute(_SQL["shut"])
-        connection.execute(_SQL["lock"])
-        return connection
+        # A cursor of its own: an order to cancel that comes too late ends nothing of another's.
+        return self._whole_duck[1].cursor()
 
     @cached_property
     def _tables(self) -> dict[str, FileTable]:
