@@ -251,6 +251,13 @@ class RunTimedOut(TidewellError):
     code = "RUN_TIMED_OUT"
 
 
+class RunProcessDied(TidewellError):
+    """The process of the run died; the cached table is as it was before."""
+
+    code = "RUN_PROCESS_DIED"
+    disposition = Disposition.RETRY
+
+
 class FencedOut(TidewellError):
     """A newer attempt of this job has taken over; this one wrote nothing."""
 

@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import httpx
@@ -56,13 +57,13 @@ def client(
             yield client
 
 
-def make_job(client: httpx.Client, slow: SlowSource) -> str:
-    return make_job_on(client, slow, "Office")
+def make_job(client: httpx.Client, slow: SlowSource, **params: Any) -> str:
+    return make_job_on(client, slow, "Office", **params)
 
 
-def make_job_on(client: httpx.Client, slow: SlowSource, name: str) -> str:
+def make_job_on(client: httpx.Client, slow: SlowSource, name: str, **params: Any) -> str:
     source = connect(client, name, "OData", f"URL={slow.url}")
-    body = caching(source, sourceName=name, sourceSchema="OData", sourceTable="Things")
+    body = caching(source, sourceName=name, sourceSchema="OData", sourceTable="Things", **params)
     return str(ok(client.post("/api/job/create", json=body))["jobs"][0]["id"])
 
 
@@ -104,11 +105,30 @@ def test_a_worker_that_is_killed_is_replaced_by_another(
     assert [run["attempts"] for run in runs] == [2]
 
 
-def test_a_run_whose_process_is_killed_fails_with_a_reason(
-    client: httpx.Client, slow: SlowSource, settings: dict[str, str], tmp_path: Path
+def test_a_run_whose_process_is_killed_is_tried_again(
+    client: httpx.Client,
+    slow: SlowSource,
+    settings: dict[str, str],
+    tmp_path: Path,
+    cache_database: CacheDatabase,
 ) -> None:
     with process("worker", settings=settings, log=tmp_path / "worker.log") as worker:
         job_id = make_job(client, slow)
+        slow.wait_until_read()
+        run_process(worker.pid).kill()
+        slow.let_go()
+        job = wait_for_end(client, job_id)
+    assert job["lastRun"]["status"] == "JOB_SUCCESS"
+    assert cached(cache_database) == list(range(slow.rows))
+    [run] = ok(client.get(f"/api/job/{job_id}/runs"))["runs"]
+    assert run["attempts"] == 2
+
+
+def test_a_run_whose_process_is_killed_each_time_fails_with_a_reason(
+    client: httpx.Client, slow: SlowSource, settings: dict[str, str], tmp_path: Path
+) -> None:
+    with process("worker", settings=settings, log=tmp_path / "worker.log") as worker:
+        job_id = make_job(client, slow, retries=0)
         slow.wait_until_read()
         run_process(worker.pid).kill()
         job = wait_for_end(client, job_id)

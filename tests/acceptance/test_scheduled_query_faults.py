@@ -178,12 +178,12 @@ def test_a_worker_that_is_killed_is_replaced(
     assert ask(cache_database, count) == [(slow.rows, slow.rows)]
 
 
-def test_a_process_that_is_killed_fails_its_run_with_a_reason(
+def test_a_process_that_is_killed_each_time_fails_its_run_with_a_reason(
     client: httpx.Client, settings: dict[str, str], tmp_path: Path, slow: SlowSource
 ) -> None:
     connect(client, "Slow", "OData", f"URL={slow.url}")
     with worker(settings, tmp_path / "worker.log") as running:
-        job_id = make(client, "SELECT ID FROM Slow.OData.Things", name="killed")
+        job_id = make(client, "SELECT ID FROM Slow.OData.Things", name="killed", retries=0)
         slow.wait_until_read()
         run_process(running.pid).kill()
         job = wait_for_end(client, job_id)

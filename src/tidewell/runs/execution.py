@@ -21,6 +21,7 @@ from tidewell.connections.sealing import SealingBox
 from tidewell.errors import (
     CacheUnavailable,
     Disposition,
+    RunProcessDied,
     RunTimedOut,
     TidewellError,
     Unavailable,
@@ -180,11 +181,11 @@ class Execution:
         except TidewellError as error:
             return _failed(error)
         except ProcessDied as error:
-            return Failed(
-                "RUN_PROCESS_DIED",
-                f"The process of this run ended unexpectedly (status {error.status}; -9 often "
-                "means that memory ran out). The cached table is as it was before.",
-                Disposition.FAIL,
+            return _failed(
+                RunProcessDied(
+                    f"The process of this run ended unexpectedly (status {error.status}; -9 often "
+                    "means that memory ran out). The cached table is as it was before."
+                )
             )
         except Exception as error:  # noqa: BLE001 - as above
             # The last line of defence: a run without an end would be tried as one that was lost.

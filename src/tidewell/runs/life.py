@@ -65,8 +65,7 @@ FAIL = Transition(
     "fail",
     (State.RUNNING,),
     State.FAILED,
-    "an error that another try would meet again, no tries left, its time is over, or its process "
-    "died",
+    "an error that another try would meet again, no tries left, or its time is over",
 )
 RETRY = Transition(
     "retry", (State.RUNNING,), State.RETRYING, "an error that passes by itself, and tries are left"

@@ -104,7 +104,7 @@ _ADVICE = {
     "RUN_PROCESS_DIED": Advice(
         "The process of the run died",
         "Often memory ran out, or a driver crashed; the log and the worker's own log tell more. "
-        "The cached table is as it was; run the job again.",
+        "The cached table is as it was.",
         "log",
     ),
     "QUERY_PROCESS_DIED": Advice(
