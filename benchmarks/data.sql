@@ -1,7 +1,7 @@
 -- name: generate
 -- Rows of 12 columns, the same every time: each value comes from the hash of its row's number.
 -- Of each thousand rows, `changed` have another price, and a time that is later than all others;
--- so have the rows from number `old` on.
+-- so have the rows from number `old` on. `group` rows are written together.
 COPY (
     SELECT i::BIGINT AS id,
            (hash(i, 1) % 1000000)::INTEGER AS customer,
@@ -20,7 +20,7 @@ COPY (
            ((hash(i, 11) % 10000000000) / 100)::DECIMAL(18, 2) AS amount
       FROM (SELECT range AS i, range >= {old} OR hash(range, 99) % 1000 < {changed} AS later
               FROM range({rows})) AS numbers
-) TO {path} (FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE 122880);
+) TO {path} (FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE {group});
 
 -- name: make_table
 -- The table that the limits are measured with: the same columns as ours.

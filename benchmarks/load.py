@@ -25,7 +25,7 @@ from psycopg import sql
 from rich.console import Console
 
 from benchmarks.peers import HOME, PeerFailed, Peers
-from benchmarks.rig import BY_HAND, SQL, Measured, Rig, Source
+from benchmarks.rig import BY_HAND, ROWS_OF_A_GROUP, SQL, Measured, Rig, Source
 from tidewell.connections import strings
 from tidewell.sources import registry
 from tidewell.state.embedded import start
@@ -33,7 +33,7 @@ from tidewell.state.embedded import start
 LIMIT = sql.Identifier("bench_limit")
 HAND = sql.Identifier("bench_hand")
 OURS = sql.Identifier("Bench", "rows")
-SHARES = (0, 10, 100, 1000)
+SHARES = (10, 100, 1000)
 """Changed rows of each thousand, in a refresh."""
 
 Side = Callable[[], Measured]
@@ -110,17 +110,25 @@ class Bench:
     def refresh(self, *, peers: bool) -> None:
         """A table of the same key that stands, against a reload by hand."""
         others = Peers(self._rig)
-        versions = {share: self._rig.generate(f"changed_{share}", self._rows, changed=share)
-                    for share in SHARES if share}  # fmt: skip
+        versions = {
+            "0 % changed, the same file": self.parquet,
+            "0 % changed, in another file": self._rig.generate(
+                "again", self._rows, group=ROWS_OF_A_GROUP - 2048
+            ),
+        } | {
+            f"{share / 10:g} % changed": self._rig.generate(
+                f"changed_{share}", self._rows, changed=share
+            )
+            for share in SHARES
+        }
         job = uuid4()
         params = {"merge_keys": ("id",)}
         self._rig.ours(job, self._rig.parquet(self.parquet), **params)
         self._copy_out(OURS, "true")
         self._hand_table()
         sides: dict[str, Side] = {"reload by hand": self._reload}
-        for share in SHARES:
-            path = versions.get(share, self.parquet)
-            sides[f"Tidewell, {share / 10:g} % changed"] = self._refreshed(job, path, params)
+        for name, path in versions.items():
+            sides[f"Tidewell, {name}"] = self._refreshed(job, path, params)
         found = self._turns(sides)
         if peers and (HOME / "dlt").exists():
             found["dlt, replace"] = [others.dlt("parquet", str(self.parquet), "replace")]

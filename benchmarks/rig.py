@@ -24,6 +24,7 @@ from tidewell.state.embedded import EmbeddedServer, binaries
 from tidewell.state.statements import statements
 
 _TURNS_TO_CHILDREN = 10
+ROWS_OF_A_GROUP = 122_880
 SQL = statements("benchmarks", "data.sql")
 BY_HAND = statements("benchmarks", "by_hand.sql")
 
@@ -70,7 +71,15 @@ class Rig:
             egress=one.host,
         )  # fmt: skip
 
-    def generate(self, name: str, rows: int, *, changed: int = 0, old: int | None = None) -> Path:
+    def generate(
+        self,
+        name: str,
+        rows: int,
+        *,
+        changed: int = 0,
+        old: int | None = None,
+        group: int = ROWS_OF_A_GROUP,
+    ) -> Path:
         """Make a Parquet file; `changed` rows of each thousand differ, and those from `old` on."""
         path = self.folder / name / "rows.parquet"
         path.parent.mkdir(exist_ok=True)
@@ -79,6 +88,7 @@ class Rig:
             changed=sql.Literal(changed),
             old=sql.Literal(rows if old is None else old),
             path=sql.Literal(str(path)),
+            group=sql.Literal(group),
         )
         duckdb.connect().execute(statement.as_string())
         return path

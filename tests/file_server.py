@@ -1,5 +1,6 @@
 """A web server with a few files, which may hold them back or send a client elsewhere."""
 
+import hashlib
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -9,12 +10,17 @@ MODIFIED = "Wed, 21 Oct 2015 07:28:00 GMT"
 
 
 class FileServer(ThreadingHTTPServer):
-    """Keeps what was asked for; a text in `files` is an address to go on to."""
+    """Keeps what was asked for; a text in `files` is an address to go on to.
+
+    `tags`: each file has a strong entity tag.
+    """
 
     daemon_threads = True
 
-    def __init__(self, files: Mapping[str, bytes | str], *, held: bool) -> None:
+    def __init__(self, files: Mapping[str, bytes | str], *, held: bool, tags: bool) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
+        self.tags = tags
+        self.modified = MODIFIED
         self.files = files
         self.asked: list[str] = []
         self.busy = 0
@@ -64,7 +70,10 @@ class _Handler(BaseHTTPRequestHandler):
         elif isinstance(found, str):
             self._head(302, {"Location": found})
         else:
-            self._head(200, {"Content-Length": str(len(found)), "Last-Modified": MODIFIED})
+            headers = {"Content-Length": str(len(found)), "Last-Modified": self.server.modified}
+            if self.server.tags:
+                headers["ETag"] = f'"{hashlib.sha256(found).hexdigest()}"'
+            self._head(200, headers)
             if with_body:
                 self._body(found)
 
@@ -89,9 +98,11 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def file_server(files: Mapping[str, bytes | str], *, held: bool = False) -> Iterator[FileServer]:
+def file_server(
+    files: Mapping[str, bytes | str], *, held: bool = False, tags: bool = False
+) -> Iterator[FileServer]:
     """Run it until the block ends."""
-    server = FileServer(files, held=held)
+    server = FileServer(files, held=held, tags=tags)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:

@@ -38,6 +38,41 @@ CREATE TABLE IF NOT EXISTS tidewell.cached_table (
     UNIQUE (cache_schema, cache_table)
 );
 
+-- name: has_versions
+-- Whether the table below stands: caches of earlier releases have none.
+SELECT EXISTS (
+       SELECT
+         FROM pg_class AS class
+         JOIN pg_namespace AS namespace ON namespace.oid = class.relnamespace
+        WHERE namespace.nspname = 'tidewell' AND class.relname = 'source_version');
+
+-- name: make_versions
+-- Which version of its source a cached table held, and how it was left then (`untouched.sql`). What
+-- is said here stays true whatever comes later: that the table is still so has to be proved.
+CREATE TABLE IF NOT EXISTS tidewell.source_version (
+    job_id uuid PRIMARY KEY REFERENCES tidewell.cached_table ON DELETE CASCADE,
+    version text NOT NULL,
+    read_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    shape text NOT NULL,
+    rows bigint NOT NULL,
+    since bigint NOT NULL,
+    own bigint
+);
+
+-- name: keep_version
+-- With the rows that were read.
+INSERT INTO tidewell.source_version (job_id, version, shape, rows, since, own)
+VALUES (%(job_id)s, %(version)s, %(shape)s, %(rows)s, %(since)s, %(own)s)
+    ON CONFLICT (job_id) DO UPDATE
+   SET version = excluded.version, read_at = excluded.read_at, shape = excluded.shape,
+       rows = excluded.rows, since = excluded.since, own = excluded.own;
+
+-- name: version
+-- The version of the source that was kept last.
+SELECT version, read_at, shape, rows, since, own
+  FROM tidewell.source_version
+ WHERE job_id = %(job_id)s;
+
 -- name: register
 -- An attempt takes over, unless a newer one has.
 INSERT INTO tidewell.cached_table AS cached (job_id, attempt)
@@ -81,6 +116,13 @@ UPDATE tidewell.cached_table
        run_id = %(run_id)s, committed_at = clock_timestamp(),
        watermark = %(watermark)s, time_column = %(time_column)s, merge_key = %(key)s, columns = %(columns)s,
        loads_since_full = CASE WHEN %(mode)s = 'full' THEN 0 ELSE loads_since_full + 1 END,
+       receipt = %(receipt)s
+ WHERE job_id = %(job_id)s AND attempt = %(attempt)s;
+
+-- name: commit_unchanged
+-- A run that had nothing to load: as good as a full refresh, and nothing else moves.
+UPDATE tidewell.cached_table
+   SET run_id = %(run_id)s, committed_at = clock_timestamp(), loads_since_full = 0,
        receipt = %(receipt)s
  WHERE job_id = %(job_id)s AND attempt = %(attempt)s;
 

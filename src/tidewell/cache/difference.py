@@ -20,6 +20,7 @@ import psycopg
 import pyarrow as pa
 from psycopg import sql
 
+from tidewell.cache import untouched
 from tidewell.cache.address import Connection
 from tidewell.cache.digest import Digest, sum_signed
 from tidewell.cache.lookup3 import Hashes
@@ -88,6 +89,8 @@ class Difference:
         self._changed = np.zeros(size, np.bool_)
         self.has_null_keys = False
         """Whether a row was read that has no key."""
+        self.since = 0
+        """The oldest transaction that may have been at work at the look (`untouched`)."""
         self._is_stale = False
         self._ended = threading.Event()
 
@@ -214,6 +217,7 @@ class Difference:
         self._rows_cached = 0
         self._connection.commit()
         self._connection.execute(_SQL["snapshot"])
+        self.since = untouched.since(self._connection)
         for buckets, hashes in self._of_pages("hashes", bucket=self._bucket()):
             numbers = np.frombuffer(buckets, ">i4").astype(np.intp)
             there = np.frombuffer(hashes, ">u8").astype(np.uint64)

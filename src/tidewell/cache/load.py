@@ -7,7 +7,7 @@ import psycopg
 import pyarrow as pa
 from psycopg import sql
 
-from tidewell.cache import shape
+from tidewell.cache import shape, untouched
 from tidewell.cache.address import Connection
 from tidewell.cache.alter import Alteration, TableStatements, Trace
 from tidewell.cache.difference import CHANGED_MEANWHILE, Difference
@@ -76,6 +76,10 @@ class Load:
         )
         self._confirmed = 0
         self._bytes = 0
+        self._stands: int | None = None
+        """The rows of the table after a full load, and no other."""
+        self._since: int | None = None
+        """As of the look at the rows that the load has not written; None: it wrote all."""
 
     def run(self, batches: Batches, keys: Callable[[], Batches] | None = None) -> Receipt:
         """Load the batches; the caller commits. Raises a CacheError or what the batches raise."""
@@ -106,6 +110,13 @@ class Load:
             notes=(*self._changes, *self._notes),
         )
 
+    def left(self) -> untouched.Left | None:
+        """How the table is left; None where it could not be proved later that it still is so."""
+        if self._stands is None:
+            return None
+        since = untouched.since(self._connection) if self._since is None else self._since
+        return untouched.left(self._connection, self._place, self._stands, since)
+
     def _first(self, batches: Batches) -> Counts:
         """Nothing stands yet: straight into the new table, which nobody sees before the commit."""
         fitted = self._fitting.fitted(batches)
@@ -124,6 +135,7 @@ class Load:
         self._alteration.comment_table()
         self._alteration.comment_columns(self._listed)
         self._sample()
+        self._stands = rows
         return Counts(inserted=rows)
 
     def _refresh(
@@ -178,7 +190,9 @@ class Load:
             difference.read(self._fitting.fitted(batches), spool, progress)
             if shape.look(self._connection, self._place) != standing:
                 raise CacheConflict(CHANGED_MEANWHILE)
-            if not difference.is_changed():
+            is_changed = difference.is_changed()
+            self._stands, self._since = spool.rows, difference.since
+            if not is_changed:
                 self._confirmed = spool.rows
                 return Counts()
             self._last_load()  # from here on under the fence
@@ -220,6 +234,7 @@ class Load:
 
     def _by_changed_buckets(self, difference: Difference, spool: Spool) -> Counts:
         """Keys are missing or came more than once: the server sorts out what that means."""
+        self._stands = None
         chosen = difference.in_changed(spool)
         self._confirmed = spool.rows - int(chosen.sum())
         self._stage(spool.chosen(chosen), Digest(self._held, utf8=self._utf8))
@@ -232,6 +247,9 @@ class Load:
         self._stage(self._fitting.fitted(batches), self._digest)
         self._make_keys_unique()
         old_key, old_columns = self._last_load()
+        if self._plan.mode == "full":
+            self._since = untouched.since(self._connection)
+            self._stands = self._count(self._staging)
         standing, retyped = self._alteration.adapt()
         types = {column.name: standing.columns[column.name] for column in self._listed}
         dropped = [n for n in old_columns if n in standing.columns and n not in types]
@@ -415,13 +433,13 @@ class Load:
                 self._statements.execute("add_key", key=shape.identifiers(self._key))
             return 0
         except (psycopg.errors.UniqueViolation, psycopg.errors.NotNullViolation):
-            before = self._count()
+            before = self._count(self._table)
             note = make_keys_unique(self._connection, self._table, self._key, self._time_column)
             if note:
                 self._notes.append(note)
             self._statements.execute("add_key", key=shape.identifiers(self._key))
-            return before - self._count()
+            return before - self._count(self._table)
 
-    def _count(self) -> int:
-        row = self._connection.execute(sql.SQL(_SQL["count"]).format(table=self._table)).fetchone()
+    def _count(self, table: sql.Identifier) -> int:
+        row = self._connection.execute(sql.SQL(_SQL["count"]).format(table=table)).fetchone()
         return int(row[0]) if row else 0

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
+from datetime import datetime
 from typing import Any, Self
 from uuid import UUID
 
@@ -11,7 +12,7 @@ import psycopg
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from tidewell.cache import shape
+from tidewell.cache import shape, untouched
 from tidewell.cache.address import CacheAddress, Connection, connect, explained
 from tidewell.cache.alter import Trace
 from tidewell.cache.load import Batches, Load
@@ -134,25 +135,55 @@ class CacheTarget:
         *,
         keys: Callable[[], Batches] | None = None,
         watermark: Callable[[], str | None],
+        version: Callable[[], str | None] = lambda: None,
         progress: Callable[[int, int], None],
         committing: Callable[[], None] = lambda: None,
     ) -> Receipt:
         """Load the batches in one transaction: rows, watermark and counts, or nothing.
 
         `keys`, for an increment, gives the merge keys that the source still has: rows of other
-        keys are deleted. `watermark` is asked once, when all batches have been read; `progress` is
-        told rows and bytes, and `committing` that the COMMIT is next. Raises a CacheError,
-        FencedOut or Stopped; the table is then as it was.
+        keys are deleted. `watermark` and `version` (of the source, see `unchanged`) are asked once,
+        when all batches have been read; `progress` is told rows and bytes, and `committing` that
+        the COMMIT is next. Raises a CacheError, FencedOut or Stopped; the table is then as it was.
         """
         load = Load(self._connection, self._fence, self._place, self._trace, plan, progress)
         with self._errors():
             receipt = load.run(batches, keys)
             receipt = replace(receipt, watermark=watermark())
             self._note_commit(plan, receipt, load)
+            self._keep_version(version(), load)
             committing()
             self._commit()
         self._is_sampled = load.is_sampled
         return receipt
+
+    def unchanged(self, version: str) -> datetime | None:
+        """When a full load has read this version of the source, if the table is as it left it.
+
+        None where that cannot be proved: then the source has to be read.
+        """
+        with self._errors():
+            row = self._connection.execute(
+                _BOOKS["version"], {"job_id": self._fence.job_id}
+            ).fetchone()
+            if row is None or row[0] != version:
+                return None
+            read_at: datetime = row[1]
+            left = untouched.Left(*row[2:])
+            same = untouched.is_untouched(self._connection, self._place, left)
+        return read_at if same else None
+
+    def commit_unchanged(
+        self, receipt: Receipt, committing: Callable[[], None] = lambda: None
+    ) -> None:
+        """End a run that had nothing to load. Raises as `load` does."""
+        with self._errors():
+            self._hold()
+            self._connection.execute(
+                _BOOKS["commit_unchanged"], self._ours() | {"receipt": Jsonb(asdict(receipt))}
+            )
+            committing()
+            self._commit()
 
     def upkeep(self) -> None:
         """Give a loaded table its usual statistics, in a session of its own.
@@ -190,21 +221,34 @@ class CacheTarget:
                 "or give cacheSchema or cacheTable to put this job's table elsewhere."
             )
 
-    def _note_commit(self, plan: LoadPlan, receipt: Receipt, load: Load) -> None:
+    def _keep_version(self, version: str | None, load: Load) -> None:
+        left = load.left() if version is not None else None
+        if left is not None:
+            self._connection.execute(
+                _BOOKS["keep_version"], self._ours() | asdict(left) | {"version": version}
+            )
+
+    def _hold(self) -> Place | None:
+        """Hold the fence to the end; where the last load put the table. Raises FencedOut."""
         held = self._connection.execute(_BOOKS["hold"], {"job_id": self._fence.job_id}).fetchone()
         if held is None or held[0] != self._fence.attempt:
             raise FencedOut
-        old = Place(held[1], held[2]) if held[1] else None
+        return Place(held[1], held[2]) if held[1] else None
+
+    def _ours(self) -> dict[str, Any]:
+        one = self._fence
+        return {"job_id": one.job_id, "attempt": one.attempt, "run_id": one.run_id}
+
+    def _note_commit(self, plan: LoadPlan, receipt: Receipt, load: Load) -> None:
+        old = self._hold()
         if old and old != self._place:
             self._connection.execute(
                 sql.SQL(_SQL["drop_table"]).format(table=sql.Identifier(old.schema, old.table))
             )
         self._connection.execute(
             _BOOKS["commit_load"],
-            {
-                "job_id": self._fence.job_id,
-                "attempt": self._fence.attempt,
-                "run_id": self._fence.run_id,
+            self._ours()
+            | {
                 "schema": self._place.schema,
                 "table": self._place.table,
                 "made_schema": load.made_schema,
@@ -321,6 +365,11 @@ def _make_bookkeeping(connection: Connection) -> None:
         if there and not there[0]:
             connection.execute(_BOOKS["make_bookkeeping_schema"])
         connection.execute(_BOOKS["make_bookkeeping"])
+        connection.commit()
+    row = connection.execute(_BOOKS["has_versions"]).fetchone()
+    if row and not row[0]:
+        connection.execute(_BOOKS["lock_creation"])
+        connection.execute(_BOOKS["make_versions"])
         connection.commit()
 
 

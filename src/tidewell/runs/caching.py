@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pyarrow as pa
 from opentelemetry.trace import SpanKind
 
-from tidewell import tracing
+from tidewell import clock, tracing
 from tidewell.cache import CacheAddress, CacheTarget
 from tidewell.cache.plan import CacheColumn, Fence, LoadPlan, Mode, Place, Receipt, Standing
 from tidewell.counted import counted
@@ -17,6 +18,7 @@ from tidewell.failpoint import reached
 from tidewell.runs.log import RunLog
 from tidewell.runs.messages import Backend, CachingTask, Committing, Message, Progress
 from tidewell.runs.reading import SourceTable
+from tidewell.runs.unchanged import SourceVersion
 from tidewell.runs.watermark import Watermark
 from tidewell.sources import registry
 from tidewell.sources.protocol import Column, Comparison, Environment, Source
@@ -56,7 +58,10 @@ class CachingRun:
         with registry.driver(task.driver).open(task.source, environment) as source:
             self._source = source
             self._check()
-            table = SourceTable(source, task, self._check)
+            version = SourceVersion(source, task)
+            self._check()
+            # Without a version, the source's errors come before the cache is asked for anything.
+            table = None if version.text else SourceTable(source, task, self._check)
             target = CacheTarget.connect(
                 CacheAddress(**task.cache),
                 Fence(task.job_id, task.run_id, task.attempt),
@@ -68,7 +73,7 @@ class CachingRun:
                 self._emit(Backend(target.backend_pid))
                 self._check()
                 with tracing.span("load cache", kind=SpanKind.CLIENT) as made:
-                    receipt = self._load(table, target)
+                    receipt = self._loaded(source, table, target, version)
                     made.set_attribute("tidewell.rows_read", receipt.rows_read)
                     made.set_attribute("tidewell.rows_affected", receipt.rows_affected)
             finally:
@@ -87,12 +92,39 @@ class CachingRun:
         if self._target is not None:
             self._target.upkeep()
 
-    def _load(self, table: SourceTable, target: CacheTarget) -> Receipt:
-        task = self._task
+    def _loaded(
+        self,
+        source: Source,
+        table: SourceTable | None,
+        target: CacheTarget,
+        version: SourceVersion,
+    ) -> Receipt:
+        """Load what there is to load: nothing where that can be told without reading."""
         standing = target.standing()
         if standing.committed is not None:
             self._log(1, "An earlier attempt of this run has already committed; nothing to do.")
             return standing.committed
+        if version.text and standing.exists and not self._task.reload:
+            since = target.unchanged(version.text)
+            self._check()
+            if since is not None:
+                return self._commit_unchanged(target, standing, since)
+        table = table or SourceTable(source, self._task, self._check)
+        return self._load(table, target, standing, version)
+
+    def _commit_unchanged(
+        self, target: CacheTarget, standing: Standing, since: datetime
+    ) -> Receipt:
+        note = f"The source has not changed since {clock.to_wire(since)}; nothing was read."
+        self._log(1, note)
+        receipt = Receipt("full", watermark=standing.watermark, notes=(note,))
+        target.commit_unchanged(receipt, lambda: self._emit(Committing()))
+        return receipt
+
+    def _load(
+        self, table: SourceTable, target: CacheTarget, standing: Standing, version: SourceVersion
+    ) -> Receipt:
+        task = self._task
         columns = tuple(
             CacheColumn(c.name, c.type, c.nullable, c.length, c.remarks) for c in table.columns
         )
@@ -131,6 +163,7 @@ class CachingRun:
             batches(),
             keys=table.keys if detects else None,
             watermark=lambda: watermark.text if watermark else None,
+            version=version.after_reading,
             progress=self._progress,
             committing=lambda: self._emit(Committing()),
         )

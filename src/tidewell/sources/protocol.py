@@ -241,6 +241,20 @@ class ScannableSource(Source, Protocol):
         ...
 
 
+@runtime_checkable
+class VersionedSource(Source, Protocol):
+    """A source that can tell, without a table's rows being read, that they are still the same."""
+
+    def version(self, schema: str, table: str, named: str) -> str | None:
+        """What differs whenever a row that `read` gives may be another; None: nothing is certain.
+
+        Pseudo-columns count only where they stand in `named`, a text with the names of all columns
+        that are asked for by name. It is asked before a read and once more afterwards: where both
+        answers are the same, it is the version of the rows that were read. Raises SourceErrors.
+        """
+        ...
+
+
 class Driver(Protocol):
     """A kind of source: what the registry finds under the entry point `tidewell.sources`."""
 

@@ -63,6 +63,7 @@ class CachedTable:
         keys: pa.Table | None = None,
         rebuild: bool = False,
         upkeep: bool = False,
+        version: str | None = None,
     ) -> Receipt:
         columns = tuple(
             CacheColumn(one.name, one.type, length=(lengths or {}).get(one.name))
@@ -76,11 +77,18 @@ class CachedTable:
                 rows.to_batches(),
                 keys=None if keys is None else keys.to_batches,
                 watermark=lambda: watermark,
+                version=lambda: version,
                 progress=lambda *_: None,
             )
         if upkeep:
             target.upkeep()
         return receipt
+
+    def holds(self, version: str) -> bool:
+        """Whether it is proved to hold a version of the source, as a full load has left it."""
+        with self.target() as target:
+            target.standing()
+            return target.unchanged(version) is not None
 
     def standing(self) -> Standing:
         with self.target() as target:

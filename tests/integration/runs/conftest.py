@@ -1,5 +1,6 @@
 """A caching job over a Parquet file, run as a run's process runs it."""
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from itertools import count
 from pathlib import Path
@@ -30,6 +31,10 @@ class FileJob:
     folder: Path
     job_id: UUID = field(default_factory=uuid4)
     log: list[str] = field(default_factory=list)
+    file: str = "orders.parquet"
+    source: dict[str, str] = field(default_factory=dict)
+    seen: Callable[[Message], None] = lambda _: None
+    """Told each message of a run."""
 
     def run(self, rows: pa.Table | None = None, **params: Any) -> Receipt:
         if rows is not None:
@@ -38,20 +43,17 @@ class FileJob:
             run_id=uuid4(),
             job_id=self.job_id,
             attempt=next(_ATTEMPTS),
-            driver="Files",
-            source={
-                "URI": str(self.folder / "orders.parquet"),
-                "Format": "Auto",
-                "IncludeColumnHeaders": "True",
-            },
+            driver="SQLite" if self._is_database else "Files",
+            source=self._values | self.source,
             cache=asdict(self._address),
             secrets=(),
             connection_name="Shop",
-            source_schema="Files",
+            source_schema="main" if self._is_database else "Files",
             source_table="orders",
             cache_schema="Shop",
             cache_table="orders",
             file_roots=(str(self.folder),),
+            egress=LOOPBACK,
             **params,
         )
         return CachingRun(task, self._take, RunLog(self._take, 1, ())).execute()
@@ -60,6 +62,17 @@ class FileJob:
         """Begin again as another job, in an empty cache."""
         drop_cached_table(self._address, self.job_id)
         self.job_id = uuid4()
+
+    @property
+    def _is_database(self) -> bool:
+        return self.file.endswith(".db")
+
+    @property
+    def _values(self) -> dict[str, str]:
+        path = str(self.folder / self.file)
+        if self._is_database:
+            return {"Data Source": path}
+        return {"URI": path, "Format": "Auto", "IncludeColumnHeaders": "True"}
 
     @property
     def _address(self) -> CacheAddress:
@@ -73,6 +86,7 @@ class FileJob:
             return connection.execute('SELECT * FROM "Shop".orders ORDER BY 1').fetchall()
 
     def _take(self, message: Message) -> None:
+        self.seen(message)
         if isinstance(message, LogLine):
             self.log.append(message.message)
 

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from tidewell.egress import EgressRules
 from tidewell.errors import SourceBroken, SourceNotFound, SourceRefused, SourceUnavailable
 from tidewell.sources.files import DRIVER, spool
 from tidewell.sources.files.source import FilesSource
+from tidewell.sources.files.version import tag_of
 from tidewell.sources.protocol import Comparison, Environment, ReadRequest
 
 DEFAULTS = {key.name: key.default for key in DRIVER.keys if key.default}
@@ -189,3 +191,39 @@ def test_an_endpoint_that_is_no_store_is_told() -> None:
         pytest.raises(SourceBroken, match="Endpoint"),
     ):
         opened.test()
+
+
+def test_an_object_has_a_version_that_changes_with_it(s3: S3Server) -> None:
+    s3.put("versions", "orders.csv", b"a\n1\n")
+
+    def version() -> str | None:
+        with source("s3://versions/orders.csv", **s3.values) as opened:
+            return opened.version("Files", "orders", "")
+
+    first = version()
+    assert first is not None
+    assert version() == first
+    with source("s3://versions/orders.csv", **s3.values) as opened:
+        assert opened.version("Files", "orders", "") == first
+        s3.put("versions", "orders.csv", b"a\n2\n")
+        assert rows(opened, "orders") == [{"a": 2}]
+        assert opened.version("Files", "orders", "") != first, "another was fetched than listed"
+    assert version() not in (None, first)
+
+
+def test_a_tag_that_another_change_could_share_is_not_taken() -> None:
+    with file_server({"/x.csv": b"a\n1\n"}, tags=True) as server:
+        with source(f"{server.url}/x.csv") as opened:
+            settled = opened.version("Files", "x", "")
+            rows(opened, "x")
+            assert opened.version("Files", "x", "") == settled
+        assert server.asked == ["HEAD /x.csv", "GET /x.csv"]
+        server.modified = formatdate(usegmt=True)
+        with source(f"{server.url}/x.csv") as opened:
+            assert opened.version("Files", "x", "") != settled
+        assert server.asked[2:] == ["HEAD /x.csv", "GET /x.csv"], "its bytes tell"
+
+
+@pytest.mark.parametrize("tag", ["", 'W/"7"', "7", '"a" "b"'])
+def test_weak_tags_vouch_for_nothing(tag: str) -> None:
+    assert tag_of({"etag": tag, "content-length": "7"}) is None

@@ -51,6 +51,9 @@ class LocalStore:
         """The file where it is."""
         return LocalCopy(Path(file.address), file.modified)
 
+    def version(self, file: StoredFile) -> None:
+        """Only the bytes tell: a file's times can be set."""
+
     def cancel(self) -> None:
         """Nothing here waits."""
 

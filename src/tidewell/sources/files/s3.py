@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from fnmatch import translate
 from pathlib import Path
@@ -23,6 +24,7 @@ from tidewell.sources.files.tables import (
     is_known,
     one_table,
 )
+from tidewell.sources.files.version import tag_of
 from tidewell.sources.protocol import Environment
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.\-]{1,61}[a-z0-9]")
@@ -46,7 +48,7 @@ class S3Store:
             raise SourceRefused("Give AWSAccessKey and AWSSecretKey, or neither for public files.")
         session = values.get("AWSSessionToken", "")
         self._sign = SignatureV4(key_id, secret, session, region, "s3") if key_id else None
-        self._spool = Spool(values, environment)
+        self._spool = Spool(values, environment, tag_of)
 
     def test(self) -> None:
         """The bucket lets us see what the URI names."""
@@ -78,7 +80,13 @@ class S3Store:
     def local(self, file: StoredFile) -> LocalCopy:
         """An object, fetched."""
         copy = self._spool.fetch(self._url(file.address), file.name, self._sign)
-        return LocalCopy(copy.path, file.modified or copy.modified)
+        return replace(copy, modified=file.modified or copy.modified)
+
+    def version(self, file: StoredFile) -> str | None:
+        """The entity tag of the object as it was fetched, else as it was listed. S3's changes with
+        the content and with nothing else ("Object", Amazon S3 API Reference)."""
+        copy = self._spool.fetched(self._url(file.address))
+        return copy.version if copy else file.version
 
     def cancel(self) -> None:
         """End what is going on."""
@@ -124,7 +132,10 @@ class S3Store:
                 count += 1
                 if count > MOST_FILES:
                     raise SourceRefused(f"URI: there are more than {MOST_FILES} files; name fewer.")
-                yield StoredFile(name, key, _moment(element.findtext("{*}LastModified")))
+                changed = _moment(element.findtext("{*}LastModified"))
+                tag = {"etag": element.findtext("{*}ETag") or ""}
+                size = {"content-length": element.findtext("{*}Size") or ""}
+                yield StoredFile(name, key, changed, tag_of(tag | size))
             following = page.findtext("{*}NextContinuationToken") or ""
             if page.findtext("{*}IsTruncated") != "true" or not following:
                 return

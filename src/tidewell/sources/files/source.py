@@ -1,5 +1,6 @@
 """A source over files, read by DuckDB, which is shut off from everything else."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -39,6 +40,7 @@ from tidewell.sources.files.modified import (
 )
 from tidewell.sources.files.store import LocalCopy, Store
 from tidewell.sources.files.tables import FileTable, by_name
+from tidewell.sources.files.version import Digests
 from tidewell.sources.near import near_names
 from tidewell.sources.protocol import (
     Column,
@@ -48,6 +50,7 @@ from tidewell.sources.protocol import (
     ReadRequest,
     ScannableSource,
     Table,
+    VersionedSource,
 )
 from tidewell.state.statements import statements
 
@@ -56,7 +59,7 @@ ROWS_AT_ONCE = 8192
 _SQL = statements("tidewell.sources.files", "relation.sql")
 
 
-class FilesSource(ScannableSource):
+class FilesSource(ScannableSource, VersionedSource):
     """Files as the tables of one schema. Not shared between threads, except for `cancel`."""
 
     def __init__(self, values: Mapping[str, str], environment: Environment) -> None:
@@ -66,6 +69,7 @@ class FilesSource(ScannableSource):
         self._cancelled = False
         self._known: dict[str, list[FileColumn]] = {}
         self._dialects: dict[FileTable, dict[str, Any]] = {}
+        self._digests = Digests(lambda: self._cancelled)
 
     def test(self) -> None:
         """There is at least one table; the first file of this machine can be read."""
@@ -129,6 +133,19 @@ class FilesSource(ScannableSource):
         paths = [copy.path for copy in self._copies(found)]
         relation = scanning([by_their_name[name] for name in columns], paths)
         return None if relation is None else FileScan(tuple(paths), relation)
+
+    def version(self, schema: str, table: str, named: str) -> str | None:
+        """The entity tags of a table's files, or the digests of their bytes."""
+        found = self._table(schema, table)
+        parts = [duckdb.__version__, found.format, found.sheet]
+        for file in found.files:
+            told = self._store.version(file) or self._digests.of(self._store.local(file).path)
+            if told is None:
+                return None
+            parts += [file.address, told]
+            if MODIFIED in named.lower():
+                parts.append(str(file.modified or self._store.local(file).modified))
+        return json.dumps(parts)
 
     def cancel(self) -> None:
         """End a running read."""

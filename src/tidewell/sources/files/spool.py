@@ -25,6 +25,7 @@ from tidewell import __version__, scratch
 from tidewell.errors import SourceNotFound, SourceRefused, SourceUnavailable, Stopped
 from tidewell.given import whole_number
 from tidewell.sources.files.store import LocalCopy
+from tidewell.sources.files.version import VersionOf
 from tidewell.sources.pinned import PinnedTransport, network_error
 from tidewell.sources.protocol import Environment
 
@@ -45,7 +46,10 @@ Explain = Callable[[int, bytes], str]
 class Spool:
     """Fetches over HTTP. `cancel` may be called from another thread."""
 
-    def __init__(self, values: Mapping[str, str], environment: Environment) -> None:
+    def __init__(
+        self, values: Mapping[str, str], environment: Environment, version_of: VersionOf
+    ) -> None:
+        self._version_of = version_of
         self._trace = environment.trace
         self._stopping = threading.Event()
         self._transport = PinnedTransport(environment.egress)
@@ -76,6 +80,15 @@ class Spool:
                 with attempt:
                     self._copies[url] = self._fetched(url, name, sign)
         return self._copies[url]
+
+    def fetched(self, url: str) -> LocalCopy | None:
+        """A file's copy, if it was fetched."""
+        return self._copies.get(url)
+
+    def version(self, url: str) -> str | None:
+        """What the server vouches for without giving the file. Raises SourceErrors."""
+        with self._answer("HEAD", url, None) as answer:
+            return self._version_of(answer.headers)
 
     def ask(self, url: str, sign: httpx.Auth | None = None, *, method: str = "GET") -> bytes:
         """A short answer. Raises SourceErrors."""
@@ -129,7 +142,8 @@ class Spool:
                 file.write(piece)
         seconds = time.monotonic() - started
         self._trace(1, f"Fetched {name}: {size} bytes in {seconds:.1f} s.")
-        return LocalCopy(path, _moment(answer.headers.get("last-modified", "")))
+        changed = _moment(answer.headers.get("last-modified", ""))
+        return LocalCopy(path, changed, self._version_of(answer.headers))
 
     def _check_room(self, coming: int) -> None:
         if self._taken + coming > MOST_BYTES:

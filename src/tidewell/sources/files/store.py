@@ -10,10 +10,14 @@ from tidewell.sources.files.tables import FileTable, StoredFile
 
 @dataclass(frozen=True)
 class LocalCopy:
-    """A file that can be opened, and when the original was last changed, where that is known."""
+    """A file that can be opened, and when the original was last changed, where that is known.
+
+    `version` is what a server has vouched for when it gave the file (`files.version`).
+    """
 
     path: Path
     modified: datetime | None
+    version: str | None = None
 
 
 class Store(Protocol):
@@ -33,6 +37,11 @@ class Store(Protocol):
 
     def local(self, file: StoredFile) -> LocalCopy:
         """A file at a path of this machine; fetched once."""
+        ...
+
+    def version(self, file: StoredFile) -> str | None:
+        """What the store vouches for without giving the file, or when it has given it: a text that
+        is another whenever a byte is. None: only the bytes tell."""
         ...
 
     def cancel(self) -> None:

@@ -30,12 +30,14 @@ _PACKED = (".gz", ".zst")
 class StoredFile:
     """A file as its store lists it; `address` is what the store fetches it by.
 
-    `modified` is when it was last changed; None where the store tells that with the file only.
+    `modified` is when it was last changed, and `version` what the store vouches for (see
+    `files.version`); None where the store tells that with the file only.
     """
 
     name: str
     address: str
     modified: datetime | None = None
+    version: str | None = None
 
 
 @dataclass(frozen=True)

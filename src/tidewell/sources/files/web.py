@@ -8,6 +8,7 @@ from tidewell.errors import SourceRefused
 from tidewell.sources.files.spool import Spool
 from tidewell.sources.files.store import LocalCopy
 from tidewell.sources.files.tables import FileTable, StoredFile, by_name, one_table
+from tidewell.sources.files.version import settled_tag_of
 from tidewell.sources.protocol import Environment
 
 
@@ -27,7 +28,7 @@ class WebStore:
         if not self._name:
             raise SourceRefused("URI: name a file, as https://host/orders.csv.")
         self._given = values["Format"]
-        self._spool = Spool(values, environment)
+        self._spool = Spool(values, environment, settled_tag_of)
 
     def test(self) -> None:
         """The server has the file."""
@@ -44,6 +45,11 @@ class WebStore:
     def local(self, file: StoredFile) -> LocalCopy:
         """The file, fetched."""
         return self._spool.fetch(file.address, file.name)
+
+    def version(self, file: StoredFile) -> str | None:
+        """The strong entity tag of the file as it was fetched, else as it is now."""
+        copy = self._spool.fetched(file.address)
+        return copy.version if copy else self._spool.version(file.address)
 
     def cancel(self) -> None:
         """End what is going on."""

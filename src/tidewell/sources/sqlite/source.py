@@ -1,9 +1,11 @@
 """A source over a SQLite database: one file, read over ADBC."""
 
+import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -16,6 +18,7 @@ from psycopg import sql
 from tidewell.errors import SourceBroken, SourceNotFound, SourceRefused, SourceUnavailable, Stopped
 from tidewell.sources.asked import columns_asked_for
 from tidewell.sources.files.paths import allowed_file
+from tidewell.sources.files.version import Digests
 from tidewell.sources.interruptible import Interruptible
 from tidewell.sources.near import near_names
 from tidewell.sources.protocol import (
@@ -26,6 +29,7 @@ from tidewell.sources.protocol import (
     Reading,
     ReadRequest,
     Table,
+    VersionedSource,
     WritableSource,
 )
 from tidewell.sources.sqlite.columns import Declared, SQLiteColumn, columns_of
@@ -38,7 +42,7 @@ ROWS_AT_ONCE = 1024
 _SQL = statements("tidewell.sources.sqlite", "catalogue.sql")
 
 
-class SQLiteSource(WritableSource):
+class SQLiteSource(WritableSource, VersionedSource):
     """Tables and views of a file. Not shared between threads, except for `cancel`.
 
     All readings are of one moment: that of the first look at the file.
@@ -51,6 +55,9 @@ class SQLiteSource(WritableSource):
         self._waiting = Interruptible()
         self._writer: Writer | None = None
         self._known: dict[str, list[SQLiteColumn]] = {}
+        self._is_versioned = False
+        # As root, SQLite itself gives its files their owner anew whenever it opens them.
+        self._digests = Digests(lambda: self._waiting.interrupted, owned=False)
 
     def test(self) -> None:
         """The file is a SQLite database with at least one table."""
@@ -86,6 +93,20 @@ class SQLiteSource(WritableSource):
             limited=ordered and not residual,
         )
 
+    def version(self, schema: str, table: str, named: str) -> str | None:
+        """The digests of the file and of what waits beside it; a view may depend on more."""
+        if not self._is_versioned and "_connection" in self.__dict__:
+            return None  # the moment that is read was before this one
+        self._is_versioned = True
+        told = [self._digests.of(path) for path in (self._file, self._beside("-wal"))]
+        journal = self._beside("-journal")
+        if None in told or (journal.exists() and journal.stat().st_size):
+            return None  # somebody writes, or has left something to be undone
+        kinds = {one.name: one.kind for one in self.tables(schema)}
+        if kinds.get(table) != "table":
+            return None
+        return json.dumps([version("adbc-driver-sqlite"), *told])
+
     def execute(self, statement: str, once: Once | None = None) -> int:
         """Run one INSERT, UPDATE or DELETE, in a transaction of its own; the rows affected."""
         self._trace(2, statement)
@@ -120,6 +141,9 @@ class SQLiteSource(WritableSource):
     @cached_property
     def _file(self) -> Path:
         return allowed_file("Data Source", self._named, self._roots)
+
+    def _beside(self, ending: str) -> Path:
+        return self._file.with_name(self._file.name + ending)
 
     @cached_property
     def _connection(self) -> adbc.Connection:
