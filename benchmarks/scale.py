@@ -66,13 +66,14 @@ class Bench:
             "TIDEWELL_EGRESS_ALLOW": "127.0.0.0/8",
             "TIDEWELL_LOG": "warning",
         }
+        # The schema is made before a node starts, as in production.
+        self._vendor = make_vendor(folder, self._settings)
         port = free_port()
         url = f"http://127.0.0.1:{port}"
         log = folder / "api.log"
         arguments = ("serve", "--port", str(port), "--no-worker", "--no-ticker")
         self._api = stack.enter_context(process(*arguments, settings=self._settings, log=log))
         wait_until_ready(url, log)
-        self._vendor = make_vendor(folder, self._settings)
         self._customer = make_customer(url, self._vendor)
         self._url = url
         with self._customer.client() as client:
