@@ -59,6 +59,10 @@ bench-api: install-dev ## measure the API's calls with 10,000 jobs, and with 1,0
 bench-query: install-dev ## measure TPC-H in queries beside bare PostgreSQL and bare DuckDB
 	$(BIN)/python -m benchmarks.query
 
+.PHONY: bench-ranges
+bench-ranges: install-dev ## measure a first load by one process and by several, near and far
+	$(BIN)/python -m benchmarks.ranges
+
 .PHONY: bench-memory
 bench-memory: install-dev ## measure what a node's processes take: each role, a run, a query
 	$(BIN)/python -m benchmarks.memory
@@ -97,7 +101,7 @@ chaos: install-dev ## kill, stop, cut off and fill up everything, hundreds of ti
 	CHAOS_KILLS=$${CHAOS_KILLS:-1000} CHAOS_JOINED=$${CHAOS_JOINED:-200} CHAOS_SLEEPERS=$${CHAOS_SLEEPERS:-100} \
 	CHAOS_RESTARTS=$${CHAOS_RESTARTS:-100} CHAOS_LOST_ANSWERS=$${CHAOS_LOST_ANSWERS:-100} \
 	CHAOS_NETWORK_SEEDS=$${CHAOS_NETWORK_SEEDS:-10} CHAOS_FULL_DISKS=$${CHAOS_FULL_DISKS:-10} \
-	CHAOS_SCHEDULES=$${CHAOS_SCHEDULES:-10000} CHAOS_CHANGING=$${CHAOS_CHANGING:-200} \
+	CHAOS_SCHEDULES=$${CHAOS_SCHEDULES:-10000} CHAOS_CHANGING=$${CHAOS_CHANGING:-200} CHAOS_RANGES=$${CHAOS_RANGES:-200} \
 	$(BIN)/pytest -s --timeout 36000 tests/chaos
 
 lock: $(DONE)/uv ## resolve the dependencies anew into requirements*.lock

@@ -86,9 +86,9 @@ class Bench:
         """Into a new table, without a key, from each kind of source."""
         sources = {"parquet": self._rig.parquet(self.parquet)}
         addresses = {"parquet": str(self.parquet)}
-        self._write_binary()
+        self.write_binary()
         if "postgresql" in kinds:
-            sources["postgresql"], addresses["postgresql"] = self._as_postgresql()
+            sources["postgresql"], addresses["postgresql"] = self.as_postgresql()
         if "sqlite" in kinds:
             sources["sqlite"], addresses["sqlite"] = self._as_sqlite()
         others = Peers(self._rig)
@@ -226,7 +226,8 @@ class Bench:
     def _by_hand(self, name: str) -> str:
         return BY_HAND[name].replace("{file}", str(self._binary)) + ";"
 
-    def _write_binary(self) -> None:
+    def write_binary(self) -> None:
+        """The rows as `psql \\copy` takes them."""
         job = uuid4()
         self._rig.ours(job, self._rig.parquet(self.parquet), merge_keys=None)
         self._copy_out(OURS, "true")
@@ -245,8 +246,8 @@ class Bench:
         pq.write_table(rows.to_arrow_table(), part)
         return part
 
-    def _as_postgresql(self) -> tuple[Source, str]:
-        """The same rows in a table of a database of their own."""
+    def as_postgresql(self) -> tuple[Source, str]:
+        """The same rows in a table of a database of their own, once they are written binary."""
         rig, server = self._rig, self._rig.server
         with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
             connection.execute("DROP DATABASE IF EXISTS bench_source")
@@ -308,7 +309,8 @@ def _rig() -> Iterator[Rig]:
             yield Rig(server, folder)
 
 
-def _versions(rig: Rig) -> str:
+def versions(rig: Rig) -> str:
+    """What was measured with."""
     with psycopg.connect(rig.url) as connection:
         server = connection.info.parameter_status("server_version")
     return f"PostgreSQL {server}, Python {platform.python_version()}, {platform.machine()}"
@@ -328,7 +330,7 @@ def main() -> None:
     results = Results(console)
     peers = not options.no_peers
     with _rig() as rig:
-        console.print(_versions(rig))
+        console.print(versions(rig))
         bench = Bench(rig, options.rows, options.rounds, results)
         if "first" in options.only:
             bench.first_load(options.sources.split(","), peers=peers)
@@ -337,7 +339,7 @@ def main() -> None:
         if "increment" in options.only:
             bench.increment(peers=peers)
         if options.write:
-            options.write.write_text("\n".join([_versions(rig), "", *results.lines]) + "\n")
+            options.write.write_text("\n".join([versions(rig), "", *results.lines]) + "\n")
 
 
 if __name__ == "__main__":

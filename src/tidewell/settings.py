@@ -1,5 +1,6 @@
 """Settings, all from the environment (`TIDEWELL_…`), each with the text that `--help` shows."""
 
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -7,6 +8,9 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tidewell.egress import EgressRules
+
+_MOST_BY_ITSELF = 4
+"""Processes of one load where nobody has said how many."""
 
 
 class Settings(BaseSettings):
@@ -49,6 +53,15 @@ class Settings(BaseSettings):
         ge=1,
         le=256,
         description="Runs of one account at a time, over all workers; the same on all nodes.",
+    )
+    run_processes: int = Field(
+        default=0,
+        ge=0,
+        le=64,
+        description=(
+            "Processes that load one large table for the first time, a range of its key each; 1: "
+            "never more than one; 0: as many as there are processors, at most 4."
+        ),
     )
     shutdown_grace: int = Field(
         default=10,
@@ -121,6 +134,10 @@ class Settings(BaseSettings):
     def _egress_rules(cls, text: str) -> str:
         EgressRules.parse(text)
         return text
+
+    def most_run_processes(self) -> int:
+        """The processes of `run_processes`, on this machine."""
+        return self.run_processes or min(os.cpu_count() or 1, _MOST_BY_ITSELF)
 
     def file_roots(self) -> tuple[Path, ...]:
         """The folders of `files_root`, resolved."""

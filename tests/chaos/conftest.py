@@ -30,6 +30,7 @@ def settings_of(folder: Path, state_url: str, concurrency: int = 3) -> dict[str,
         "TIDEWELL_DATABASE_URL": state_url,
         "TIDEWELL_RUN_CONCURRENCY": str(concurrency),
         "TIDEWELL_ACCOUNT_CONCURRENCY": "16",
+        "TIDEWELL_RUN_PROCESSES": "3",
         "TIDEWELL_EGRESS_ALLOW": "127.0.0.0/8",
         "TIDEWELL_LOG": "warning",
     }

@@ -20,6 +20,7 @@ class Counts:
     full_disks: int
     schedules: int
     changing: int
+    ranges: int
 
 
 def _count(name: str, short: int) -> int:
@@ -36,6 +37,7 @@ COUNTS = Counts(
     full_disks=_count("FULL_DISKS", 1),
     schedules=_count("SCHEDULES", 40),
     changing=_count("CHANGING", 5),
+    ranges=_count("RANGES", 3),
 )
 
 

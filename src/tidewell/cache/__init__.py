@@ -6,11 +6,13 @@ all, and only the newest attempt of a job can commit (docs/architecture.md, "The
 
 from tidewell.cache.address import CacheAddress, test_address
 from tidewell.cache.names import place
+from tidewell.cache.rangeload import RangeLoad
 from tidewell.cache.target import CacheTarget, drop_cached_table, settle_attempt
 
 __all__ = [
     "CacheAddress",
     "CacheTarget",
+    "RangeLoad",
     "drop_cached_table",
     "place",
     "settle_attempt",

@@ -15,7 +15,7 @@ from psycopg import sql
 
 from tidewell.cache.address import Connection
 from tidewell.cache.lookup3 import Hashes
-from tidewell.cache.rowhash import RowHash
+from tidewell.cache.rowhash import RowHash, Seen
 from tidewell.cache.types import Held
 from tidewell.state.statements import statements
 
@@ -53,6 +53,14 @@ class Digest:
         self.read.rows += batch.num_rows
         self.read.hashes += sum_signed(hashes)
         return hashes
+
+    def take(self, sums: Sums, seen: Seen) -> None:
+        """Take into account the rows of another digest of the same columns."""
+        self.row_hash.take(seen)
+        self.read.rows += sums.rows
+        self.read.hashes += sums.hashes
+        for other, counted in enumerate(sums.others):
+            self.read.others[other] += counted
 
     def of_table(self, connection: Connection, table: sql.Identifier) -> Sums:
         """What stands in a table, as the server sees it."""

@@ -10,18 +10,19 @@ from psycopg import sql
 from tidewell.cache import shape, untouched
 from tidewell.cache.address import Connection
 from tidewell.cache.alter import Alteration, TableStatements, Trace
+from tidewell.cache.copying import send
 from tidewell.cache.difference import CHANGED_MEANWHILE, Difference
 from tidewell.cache.digest import Digest
 from tidewell.cache.merge import ALL, Counts, Merge, make_keys_unique
 from tidewell.cache.pairing import Found
 from tidewell.cache.plan import Fence, LoadPlan, Place, Receipt
+from tidewell.cache.ranges import Loaded, into_place
 from tidewell.cache.shape import LoadedColumn
 from tidewell.cache.spool import Spool
 from tidewell.cache.types import Held
 from tidewell.cache.wire import CopyStream, Fitting
 from tidewell.counted import counted
 from tidewell.errors import CacheConflict, CacheError, CacheRefused
-from tidewell.failpoint import reached
 from tidewell.state.statements import statements
 
 _SQL = statements("tidewell.cache", "table.sql")
@@ -85,9 +86,24 @@ class Load:
         """Load the batches; the caller commits. Raises a CacheError or what the batches raise."""
         kind = shape.relation_kind(self._connection, self._place)
         if kind is None:
-            counts = self._first(batches)
+            counts = self._first(lambda: self._fill(batches))
         else:
             counts = self._refresh(batches, keys, is_plain=kind == "r")
+        return self._receipt(counts)
+
+    def finish(self, hidden: Place, ranges: Sequence[Loaded]) -> Receipt:
+        """Prove and put into place what several processes have loaded; the caller commits."""
+        sent = self._fitting.counts
+        for one in ranges:
+            sent.rows += one.counts.rows
+            sent.strings_cut += one.counts.strings_cut
+            sent.nul_bytes_replaced += one.counts.nul_bytes_replaced
+            self._bytes += one.bytes
+            self._digest.take(one.sums, one.seen)
+        self._confirmed = sent.rows
+        return self._receipt(self._first(lambda: self._take(hidden)))
+
+    def _receipt(self, counts: Counts) -> Receipt:
         sent = self._fitting.counts
         if sent.strings_cut:
             cut = counted(sent.strings_cut, "string was", "strings were")
@@ -117,18 +133,10 @@ class Load:
         since = untouched.since(self._connection) if self._since is None else self._since
         return untouched.left(self._connection, self._place, self._stands, since)
 
-    def _first(self, batches: Batches) -> Counts:
-        """Nothing stands yet: straight into the new table, which nobody sees before the commit."""
-        fitted = self._fitting.fitted(batches)
+    def _first(self, fill: Callable[[], int]) -> Counts:
+        """Nothing stands yet: a new table, which nobody sees before the commit."""
         self._make_schema()
-        self._statements.execute(
-            "make_table", definitions=shape.definitions(self._listed, staged=False)
-        )
-        if any(column.staged != column.declared for column in self._listed):
-            self._stage(fitted, self._digest)
-            rows = self._merge({c.name: c.declared for c in self._listed}).into_empty()
-        else:
-            rows = self._copy("copy_frozen", self._table, fitted, self._digest)
+        rows = fill()
         if self._key:
             rows -= self._add_key()
         self._alteration.index(self._time_column)
@@ -137,6 +145,23 @@ class Load:
         self._sample()
         self._stands = rows
         return Counts(inserted=rows)
+
+    def _fill(self, batches: Batches) -> int:
+        """Straight into a table that is made here."""
+        fitted = self._fitting.fitted(batches)
+        self._statements.execute(
+            "make_table", definitions=shape.definitions(self._listed, staged=False)
+        )
+        if any(column.staged != column.declared for column in self._listed):
+            self._stage(fitted, self._digest)
+            return self._merge({c.name: c.declared for c in self._listed}).into_empty()
+        return self._copy("copy_frozen", self._table, fitted, self._digest)
+
+    def _take(self, hidden: Place) -> int:
+        """The table that others have filled."""
+        self._prove(sql.Identifier(hidden.schema, hidden.table), self._digest, self._confirmed)
+        into_place(self._connection, hidden, self._statements, self._place, self._listed)
+        return self._confirmed
 
     def _refresh(
         self, batches: Batches, keys: Callable[[], Batches] | None, *, is_plain: bool
@@ -395,26 +420,17 @@ class Load:
         stream: CopyStream,
         batches: Batches,
     ) -> int:
-        """COPY all batches; the server has to confirm exactly the rows that were sent."""
         composed = sql.SQL(_SQL[statement]).format(
             table=table, columns=shape.identifiers([column.name for column in columns])
         )
         self._statements.tell(composed)
-        reached("before COPY")
         before = self._bytes
-        with self._connection.cursor() as cursor:
-            with cursor.copy(composed) as copy:
-                for piece in stream.pieces(batches):
-                    copy.write(piece)
-                    self._bytes = before + stream.bytes
-                    self._progress(self._fitting.counts.rows, self._bytes)
-            confirmed = cursor.rowcount
-        reached("after COPY")
-        if confirmed != stream.rows:
-            raise CacheError(
-                f"The cache took {confirmed} of {stream.rows} rows; nothing was written."
-            )
-        return confirmed
+
+        def progress() -> None:
+            self._bytes = before + stream.bytes
+            self._progress(self._fitting.counts.rows, self._bytes)
+
+        return send(self._connection, composed, stream, batches, progress)
 
     def _prove(self, table: sql.Identifier, digest: Digest, rows: int) -> None:
         """What stands in the table has to be what was read, value by value (receipt)."""

@@ -40,6 +40,11 @@ class Fence:
     run_id: UUID
     attempt: int
 
+    @property
+    def session_name(self) -> str:
+        """What the attempt's sessions on the cache are called (`end_sessions`)."""
+        return f"tidewell job {self.job_id} {self.attempt}"
+
 
 @dataclass(frozen=True)
 class Standing:

@@ -7,6 +7,7 @@ row that is not the same; JSON has no hash, because PostgreSQL rewrites it.
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -64,6 +65,14 @@ _RARE = {
 """Shorter expressions for columns that hold nothing rare: no long text, no far moment."""
 
 
+@dataclass(frozen=True)
+class Seen:
+    """In which columns, by position, a NULL was seen, and in which what needs more to be hashed."""
+
+    nulls: tuple[int, ...] = ()
+    rare: tuple[int, ...] = ()
+
+
 class RowHash:
     """Hashes the rows of these columns; columns that have no hash (JSON) are left out.
 
@@ -103,6 +112,16 @@ class RowHash:
                 self._with_rare.add(position)
             row ^= hashes
         return row
+
+    @property
+    def seen(self) -> Seen:
+        """What `expression` goes by."""
+        return Seen(tuple(sorted(self._with_nulls)), tuple(sorted(self._with_rare)))
+
+    def take(self, seen: Seen) -> None:
+        """Take into account what another one of the same columns has seen."""
+        self._with_nulls.update(seen.nulls)
+        self._with_rare.update(seen.rare)
 
     def expression(self, row: str, *, unseen: bool) -> sql.Composable:
         """The same as SQL over a row; `unseen`: of other rows than those that were seen.

@@ -25,6 +25,7 @@ from tidewell.cache.plan import (
     Standing,
     TypeChange,
 )
+from tidewell.cache.ranges import Loaded, drop_left, drop_left_now, make_hidden, may_hide
 from tidewell.errors import CacheConflict, CacheError, CacheUnavailable, FencedOut, Stopped
 from tidewell.failpoint import reached
 from tidewell.state.statements import statements
@@ -58,7 +59,7 @@ class CacheTarget:
     @classmethod
     def connect(cls, address: CacheAddress, fence: Fence, place: Place, *, trace: Trace) -> Self:
         """Open the session. Raises CacheError."""
-        connection = connect(address, _application_name(fence))
+        connection = connect(address, fence.session_name)
         return cls(connection, address, fence, place, trace)
 
     @property
@@ -99,6 +100,7 @@ class CacheTarget:
                 raise FencedOut
             self._connection.commit()
             schema, table, run_id, watermark, time_column, key, loads, receipt = row
+            drop_left_now(self._connection, self._fence.job_id, self._fence.attempt)
             kind = shape.relation_kind(self._connection, self._place)
             self._check_place(kind, ours=(schema, table) == (self._place.schema, self._place.table))
             self._connection.commit()
@@ -185,6 +187,59 @@ class CacheTarget:
             committing()
             self._commit()
 
+    def may_load_in_ranges(self) -> bool:
+        """Whether nothing stands at the place, and a hidden table can be made."""
+        with self._errors():
+            kind = shape.relation_kind(self._connection, self._place)
+            found = kind is None and may_hide(self._connection)
+            self._connection.commit()
+        return found
+
+    def load_in_ranges(
+        self,
+        plan: LoadPlan,
+        fill: Callable[[], Sequence[Loaded]],
+        *,
+        watermark: Callable[[], str | None],
+        progress: Callable[[int, int], None],
+        committing: Callable[[], None] = lambda: None,
+    ) -> Receipt:
+        """Load a table where nothing stands yet, by others: `fill` has RangeLoads fill the hidden
+        table of this attempt, and tells what each of them has committed there.
+
+        The rest is as in `load`: one transaction brings the table with its watermark and counts.
+        """
+        load = Load(self._connection, self._fence, self._place, self._trace, plan, progress)
+        with self._errors(), self._nothing_left():
+            self._hold()
+            columns = list(load.columns.values())
+            hidden = make_hidden(self._connection, self._fence, columns, self._trace)
+            self._connection.commit()
+            reached("before ranges")
+            loaded = fill()
+            reached("after ranges")
+            receipt = replace(load.finish(hidden, loaded), watermark=watermark())
+            self._note_commit(plan, receipt, load)
+            committing()
+            self._commit()
+        self._is_sampled = load.is_sampled
+        return receipt
+
+    @contextmanager
+    def _nothing_left(self) -> Iterator[None]:
+        """Drop the hidden table where its load does not come to its end."""
+        try:
+            yield
+        except BaseException:
+            # In a session of its own: this one may be lost, or hold the table.
+            self._connection.close()
+            with (
+                suppress(CacheError, psycopg.Error),
+                connect(self._address, self._fence.session_name) as again,
+            ):
+                drop_left(again, self._fence.job_id, self._fence.attempt)
+            raise
+
     def upkeep(self) -> None:
         """Give a loaded table its usual statistics, in a session of its own.
 
@@ -196,7 +251,7 @@ class CacheTarget:
         table = sql.Identifier(self._place.schema, self._place.table)
         with (
             suppress(CacheError, psycopg.Error),
-            connect(self._address, _application_name(self._fence)) as again,
+            connect(self._address, self._fence.session_name) as again,
         ):
             again.execute(sql.SQL(_SQL["analyze"]).format(table=table))
 
@@ -311,6 +366,7 @@ def drop_cached_table(address: CacheAddress, job_id: UUID) -> None:
                 _BOOKS["end_sessions"], {"job_id": job_id, "attempt": _EVERY_ATTEMPT}
             )
             found = connection.execute(_BOOKS["forget"], {"job_id": job_id}).fetchone()
+            drop_left(connection, job_id, _EVERY_ATTEMPT)
             if found is None or found[0] is None:
                 return
             schema, table, made_schema = found
@@ -352,6 +408,7 @@ def settle_attempt(
             found = connection.execute(
                 _BOOKS["committed_run"], {"job_id": fence.job_id, "run_id": fence.run_id}
             ).fetchone()
+            drop_left_now(connection, fence.job_id, fence.attempt)
         except psycopg.Error as error:
             raise explained(error, address) from error
     return _receipt(found[0]) if found else None
@@ -371,10 +428,6 @@ def _make_bookkeeping(connection: Connection) -> None:
         connection.execute(_BOOKS["lock_creation"])
         connection.execute(_BOOKS["make_versions"])
         connection.commit()
-
-
-def _application_name(fence: Fence) -> str:
-    return f"tidewell job {fence.job_id} {fence.attempt}"
 
 
 def _receipt(stored: dict[str, Any]) -> Receipt:

@@ -1,9 +1,8 @@
 """A run of a caching job, from the source to the commit on the cache."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from pathlib import Path
 
 import pyarrow as pa
 from opentelemetry.trace import SpanKind
@@ -11,17 +10,26 @@ from opentelemetry.trace import SpanKind
 from tidewell import clock, tracing
 from tidewell.cache import CacheAddress, CacheTarget
 from tidewell.cache.plan import CacheColumn, Fence, LoadPlan, Mode, Place, Receipt, Standing
+from tidewell.cache.ranges import Loaded
 from tidewell.counted import counted
-from tidewell.egress import EgressRules
-from tidewell.errors import CacheConflict, SourceBroken, SourceNotFound, Stopped
+from tidewell.errors import CacheConflict, SourceBroken, Stopped
 from tidewell.failpoint import reached
 from tidewell.runs.log import RunLog
-from tidewell.runs.messages import Backend, CachingTask, Committing, Message, Progress
-from tidewell.runs.reading import SourceTable
+from tidewell.runs.messages import (
+    Backend,
+    CachingTask,
+    Committing,
+    Message,
+    PartTask,
+    Progress,
+)
+from tidewell.runs.opening import open_source
+from tidewell.runs.parts import Parts, loaded
+from tidewell.runs.ranges import ranges
+from tidewell.runs.reading import SourceTable, cache_columns
 from tidewell.runs.unchanged import SourceVersion
-from tidewell.runs.watermark import Watermark
-from tidewell.sources import registry
-from tidewell.sources.protocol import Column, Comparison, Environment, Source
+from tidewell.runs.watermark import Watermark, watermark_of
+from tidewell.sources.protocol import Comparison, Source
 
 Emit = Callable[[Message], None]
 
@@ -36,10 +44,13 @@ class CachingRun:
         self._cancelled = False
         self._source: Source | None = None
         self._target: CacheTarget | None = None
+        self._parts: Parts | None = None
 
     def cancel(self) -> None:
         """End the run: what is open on either side is cancelled, nothing is committed."""
         self._cancelled = True
+        if self._parts is not None:
+            self._parts.wake()
         for opened in (self._source, self._target):
             if opened is not None:
                 opened.cancel()
@@ -49,13 +60,7 @@ class CachingRun:
         task = self._task
         started = time.monotonic()
         self._log(1, f"Run {task.run_id} starts, attempt {task.nth}: {self._origin()}")
-        environment = Environment(
-            file_roots=tuple(Path(root) for root in task.file_roots),
-            egress=EgressRules.parse(task.egress),
-            trace=self._log,
-        )
-        registry.use_manifests(Path(task.manifests) if task.manifests else None)
-        with registry.driver(task.driver).open(task.source, environment) as source:
+        with open_source(task, self._log) as source:
             self._source = source
             self._check()
             version = SourceVersion(source, task)
@@ -110,7 +115,7 @@ class CachingRun:
             if since is not None:
                 return self._commit_unchanged(target, standing, since)
         table = table or SourceTable(source, self._task, self._check)
-        return self._load(table, target, standing, version)
+        return self._load(source, table, target, standing, version)
 
     def _commit_unchanged(
         self, target: CacheTarget, standing: Standing, since: datetime
@@ -122,23 +127,31 @@ class CachingRun:
         return receipt
 
     def _load(
-        self, table: SourceTable, target: CacheTarget, standing: Standing, version: SourceVersion
+        self,
+        source: Source,
+        table: SourceTable,
+        target: CacheTarget,
+        standing: Standing,
+        version: SourceVersion,
     ) -> Receipt:
         task = self._task
-        columns = tuple(
-            CacheColumn(c.name, c.type, c.nullable, c.length, c.remarks) for c in table.columns
-        )
+        columns = cache_columns(table.columns)
         rebuilt = self._type_changes(target, columns)
         mode = "full" if rebuilt else self._mode(standing, table.key)
-        watermark = self._watermark(table.columns, standing if mode == "incremental" else None)
+        stored = standing.watermark if mode == "incremental" else None
+        watermark = watermark_of(task.time_column, table.columns, stored)
         where = self._where(table, watermark, mode, standing)
+        cut = None if standing.exists else ranges(source, table, task, watermark)
+        if cut and not target.may_load_in_ranges():
+            cut = None
         self._log(
             1,
             f"Plan: {'increment' if mode == 'incremental' else 'full refresh'} of "
             f"{counted(len(columns), 'column')} into {task.cache_schema}.{task.cache_table}"
             + (f", key {', '.join(table.key)}" if table.key else ", no key")
             + "".join(f", {one.column} {one.operator} {one.value}" for one in where)
-            + (f", filter {task.filter}" if task.filter else ""),
+            + (f", filter {task.filter}" if task.filter else "")
+            + (f", in {cut.count} ranges of {cut.column}" if cut else ""),
         )
 
         def batches() -> Iterator[pa.RecordBatch]:
@@ -149,24 +162,34 @@ class CachingRun:
                     yield batch
             reached("after read")
 
-        detects = task.detect_deletes and mode == "incremental"
-        receipt = target.load(
-            LoadPlan(
-                mode=mode,
-                columns=columns,
-                key=table.key,
-                time_column=task.time_column or None,
-                truncate_strings=task.truncate_strings,
-                origin=self._origin(),
-                rebuild=rebuilt,
-            ),
-            batches(),
-            keys=table.keys if detects else None,
-            watermark=lambda: watermark.text if watermark else None,
-            version=version.after_reading,
-            progress=self._progress,
-            committing=lambda: self._emit(Committing()),
+        plan = LoadPlan(
+            mode=mode,
+            columns=columns,
+            key=table.key,
+            time_column=task.time_column or None,
+            truncate_strings=task.truncate_strings,
+            origin=self._origin(),
+            rebuild=rebuilt,
         )
+        if cut:
+            receipt = target.load_in_ranges(
+                plan,
+                lambda: self._load_parts(cut.tasks(task, table), watermark),
+                watermark=lambda: watermark.text if watermark else None,
+                progress=self._progress,
+                committing=lambda: self._emit(Committing()),
+            )
+        else:
+            detects = task.detect_deletes and mode == "incremental"
+            receipt = target.load(
+                plan,
+                batches(),
+                keys=table.keys if detects else None,
+                watermark=lambda: watermark.text if watermark else None,
+                version=version.after_reading,
+                progress=self._progress,
+                committing=lambda: self._emit(Committing()),
+            )
         for note in receipt.notes:
             self._log(1, note)
         if watermark and watermark.nulls:
@@ -176,6 +199,15 @@ class CachingRun:
                 f"{watermark.column}: only full refreshes see changes of such rows.",
             )
         return receipt
+
+    def _load_parts(self, tasks: Sequence[PartTask], watermark: Watermark | None) -> list[Loaded]:
+        """Have each range loaded by a process of its own."""
+        self._parts = Parts(tasks, self._emit, self._progress, self._check)
+        done = self._parts.run()
+        if watermark:
+            for one in done:
+                watermark.take(one.watermark, one.nulls)
+        return [loaded(one) for one in done]
 
     def _type_changes(self, target: CacheTarget, columns: tuple[CacheColumn, ...]) -> bool:
         """Whether the table has to be rebuilt because no type holds old and new values.
@@ -253,14 +285,3 @@ class CachingRun:
         ):
             return "full"
         return "incremental"
-
-    def _watermark(self, columns: list[Column], standing: Standing | None) -> Watermark | None:
-        name = self._task.time_column
-        if not name:
-            return None
-        for column in columns:
-            if column.name == name:
-                return Watermark(name, column.type, standing.watermark if standing else None)
-        raise SourceNotFound(
-            f"The source's table has no column {name}: correct the job's timeCheckColumn."
-        )

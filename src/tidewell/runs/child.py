@@ -24,7 +24,18 @@ from tidewell.errors import SourceUnavailable, Stopped, TidewellError
 from tidewell.lean import keep_pandas_out
 from tidewell.runs.caching import CachingRun
 from tidewell.runs.log import RunLog
-from tidewell.runs.messages import CachingTask, Done, Failed, Message, Task, encode, task_of
+from tidewell.runs.messages import (
+    CachingTask,
+    Done,
+    Failed,
+    Message,
+    PartDone,
+    PartTask,
+    Task,
+    encode,
+    task_of,
+)
+from tidewell.runs.partrun import PartRun
 from tidewell.sources import registry
 
 _GRACE_SECONDS = 2.0
@@ -33,16 +44,18 @@ _GRACE_SECONDS = 2.0
 class Run(Protocol):
     """What a task is executed by."""
 
-    def execute(self) -> Receipt: ...
+    def execute(self) -> Receipt | PartDone: ...
     def cancel(self) -> None: ...
     def upkeep(self) -> None: ...
 
 
-RunOf = Callable[[Task, Callable[[Message], None], RunLog], Run]
+RunOf = Callable[[Task | PartTask, Callable[[Message], None], RunLog], Run]
 """Gives what executes a task: where its messages go, and its log."""
 
 
-def _run_of(task: Task, answer: Callable[[Message], None], log: RunLog) -> Run:
+def _run_of(task: Task | PartTask, answer: Callable[[Message], None], log: RunLog) -> Run:
+    if isinstance(task, PartTask):
+        return PartRun(task, answer, log)
     if isinstance(task, CachingTask):
         return CachingRun(task, answer, log)
     # A process that only copies tables does without the 40 MB of what reads SQL.
@@ -58,7 +71,7 @@ class Process:
         self._commands = os.fdopen(commands, "rb")
         self._answers = os.fdopen(answers, "wb")
         self._run_of = run_of
-        self._tasks: SimpleQueue[Task | None] = SimpleQueue()
+        self._tasks: SimpleQueue[Task | PartTask | None] = SimpleQueue()
         self._traceparent = ""
         self._running: Run | None = None
         self._lock = threading.Lock()
@@ -83,12 +96,12 @@ class Process:
                 _keep()
                 first = False
 
-    def _execute(self, task: Task, run: Run, log: RunLog) -> Message:
+    def _execute(self, task: Task | PartTask, run: Run, log: RunLog) -> Message:
         with self._lock:
             self._running = run
         try:
             with tracing.span("execute", parent=self._traceparent, attempt=task.attempt):
-                receipt = run.execute()
+                done = run.execute()
         except TidewellError as error:
             log(1, f"Ended: {error.message}")
             return Failed(
@@ -109,7 +122,7 @@ class Process:
         finally:
             with self._lock:
                 self._running = None
-        return Done.of(receipt)
+        return done if isinstance(done, PartDone) else Done.of(done)
 
     def _listen(self) -> None:
         for line in self._commands:
@@ -122,7 +135,9 @@ class Process:
             else:
                 self._cancel()
         # The worker is gone: nobody will read an answer.
-        threading.Timer(_GRACE_SECONDS, os._exit, (1,)).start()
+        timer = threading.Timer(_GRACE_SECONDS, os._exit, (1,))
+        timer.daemon = True  # a process that is done ends at once
+        timer.start()
         self._cancel()
         self._tasks.put(None)
 

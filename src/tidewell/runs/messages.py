@@ -1,11 +1,12 @@
 """What the worker and the run's process say to each other: one JSON object a line over pipes.
 
 The worker sends a `Task`, and perhaps `stop`; the process answers with log lines, progress, and in
-the end with exactly one of `done` and `failed`. The task holds the credentials that the run needs;
-they travel only through the pipe.
+the end with exactly one of `done` and `failed`. A run's process says the same to
+those that read a part of its table each (`parts.py`); their end is `part_done` or `failed`. The
+task holds the credentials that the run needs; they travel only through the pipe.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Literal, Self
 from uuid import UUID
@@ -29,7 +30,8 @@ class CachingTask:
 
     `source` and `cache` are connection values (keys spelled as declared); `secrets` are the values
     that no line of the log may show. `reload` asks for a full load whatever the watermark says.
-    `retries` and `timeout_seconds` are for the worker. `attempt` is the fence's number, which rises
+    `retries` and `timeout_seconds` are for the worker. `processes` is how many may load the table
+    for the first time, if it is large. `attempt` is the fence's number, which rises
     over all runs; `nth` is what people are told: 1 for the run's first attempt.
     """
 
@@ -58,6 +60,7 @@ class CachingTask:
     rebuild_on_type_change: bool = False
     retries: int = 0
     timeout_seconds: int | None = None
+    processes: int = 1
     file_roots: tuple[str, ...] = ()
     egress: str = ""
     manifests: str = ""
@@ -118,16 +121,61 @@ class ScheduledQueryTask:
         return cls(**values)
 
 
+@dataclass(frozen=True)
+class PartTask:
+    """One key range of the table of a run, for a process that the run's own one has started.
+
+    `number` counts from 1. The rows are those whose `column` is at least `lower` and less than
+    `upper`; None: there is no such bound. `moment` is that of the source's split. `columns` are
+    those that the run reads.
+    """
+
+    run: CachingTask
+    number: int
+    column: str
+    lower: str | None
+    upper: str | None
+    moment: str
+    columns: tuple[str, ...]
+
+    @property
+    def attempt(self) -> int:
+        """The run's attempt."""
+        return self.run.attempt
+
+    @property
+    def verbosity(self) -> int:
+        """The verbosity of the run's log."""
+        return self.run.verbosity
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What no line of the log may show."""
+        return self.run.secrets
+
+    def to_line(self) -> bytes:
+        """The task as a line of the protocol."""
+        return orjson.dumps({"kind": "part", "task": asdict(self)}) + b"\n"
+
+    @classmethod
+    def from_message(cls, task: Mapping[str, Any]) -> "PartTask":
+        """The task of a line that has arrived."""
+        run = CachingTask.from_message(task["run"])
+        return cls(**(dict(task) | {"run": run, "columns": tuple(task["columns"])}))
+
+
 Task = CachingTask | ScheduledQueryTask
 
 
-def task_of(command: Mapping[str, Any]) -> Task | None:
+def task_of(command: Mapping[str, Any]) -> Task | PartTask | None:
     """The task of a line that brings one; None: the line is another order."""
     match command["kind"]:
         case "run":
             return CachingTask.from_message(command["task"])
         case "query":
             return ScheduledQueryTask.from_message(command["task"])
+        case "part":
+            return PartTask.from_message(command["task"])
     return None
 
 
@@ -197,9 +245,33 @@ class Failed:
     retry_after: float | None = None
 
 
-Message = LogLine | Progress | Backend | Committing | Done | Failed
+@dataclass(frozen=True)
+class PartDone:
+    """A range has been committed to the hidden table.
+
+    The digest is that of `tidewell.cache.digest`; `hashes`, its sum, is in digits, because it has
+    more than 64 bits. `opened` is when the
+    source was opened, in seconds since 1970. `watermark` is the greatest value of the time-check
+    column, and `nulls` counts the rows that have none.
+    """
+
+    kind: ClassVar[Literal["part_done"]] = "part_done"
+    rows: int
+    bytes: int
+    strings_cut: int
+    nul_bytes_replaced: int
+    hashes: str
+    others: Sequence[int]
+    with_nulls: Sequence[int]
+    with_rare: Sequence[int]
+    opened: float
+    watermark: str | None = None
+    nulls: int = 0
+
+
+Message = LogLine | Progress | Backend | Committing | Done | PartDone | Failed
 _KINDS: dict[str, type[Message]] = {
-    kind.kind: kind for kind in (LogLine, Progress, Backend, Committing, Done, Failed)
+    kind.kind: kind for kind in (LogLine, Progress, Backend, Committing, Done, PartDone, Failed)
 }
 
 

@@ -1,12 +1,13 @@
 """What a run reads of a source's table: columns, merge key, filter, bounds."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tidewell.cache.plan import CacheColumn
 from tidewell.errors import InvalidRequest, SourceBroken, SourceNotFound
 from tidewell.runs.messages import CachingTask
 from tidewell.runs.watermark import as_text
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
     from tidewell.sources.rowtest import RowTest
 
 Where = tuple[Comparison, ...]
+
+
+def cache_columns(columns: Sequence[Column]) -> tuple[CacheColumn, ...]:
+    """Columns of a source as the cache is told them."""
+    return tuple(CacheColumn(c.name, c.type, c.nullable, c.length, c.remarks) for c in columns)
 
 
 class SourceTable:

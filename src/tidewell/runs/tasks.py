@@ -83,6 +83,7 @@ def caching_task(
         rebuild_on_type_change=params.on_type_change == "rebuild",
         retries=params.most_retries,
         timeout_seconds=params.timeout_seconds,
+        processes=settings.most_run_processes(),
         file_roots=tuple(str(root) for root in settings.file_roots()),
         egress=settings.egress_allow,
         manifests=str(settings.manifests.resolve()) if settings.manifests else "",

@@ -4,13 +4,15 @@ It is kept as text at the source's own precision and never rounded up, so that `
 finds the edge rows again; their keys make the repetition harmless.
 """
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tidewell.errors import SourceBroken
+from tidewell.errors import SourceBroken, SourceNotFound
+from tidewell.sources.protocol import Column
 from tidewell.sources.residual import typed
 
 OVERLAP = timedelta(seconds=60)
@@ -54,6 +56,20 @@ class Watermark:
         ):
             self._greatest = greatest
 
+    def take(self, text: str | None, nulls: int) -> None:
+        """Take into account what another one has come to."""
+        self.nulls += nulls
+        greatest = None if text is None else typed(text, self._kind)
+        if greatest is not None and (
+            self._greatest is None or pc.greater(greatest, self._greatest).as_py()
+        ):
+            self._greatest = greatest
+
+    @property
+    def overlaps(self) -> bool:
+        """Whether the next increment starts before the watermark."""
+        return bool(pa.types.is_timestamp(self._kind))
+
     @property
     def text(self) -> str | None:
         """The greatest value so far, as text; None when there was none."""
@@ -62,10 +78,27 @@ class Watermark:
     @property
     def lower_bound(self) -> str | None:
         """Where the next increment starts to read: the watermark, less the overlap of times."""
-        if self._greatest is None or not pa.types.is_timestamp(self._kind):
+        if self._greatest is None or not self.overlaps:
             return self.text
         overlap = pa.scalar(OVERLAP, pa.duration(self._kind.unit))
         return as_text(pc.subtract(self._greatest, overlap), self._kind)
+
+
+def watermark_of(
+    name: str, columns: Sequence[Column], stored: str | None = None
+) -> Watermark | None:
+    """The watermark of a job's time-check column; None where it has none.
+
+    Raises SourceNotFound where the source's table has no such column.
+    """
+    if not name:
+        return None
+    for column in columns:
+        if column.name == name:
+            return Watermark(name, column.type, stored)
+    raise SourceNotFound(
+        f"The source's table has no column {name}: correct the job's timeCheckColumn."
+    )
 
 
 def as_text(value: Any, kind: pa.DataType) -> str:

@@ -225,6 +225,41 @@ class WritableSource(Source, Protocol):
 
 
 @dataclass(frozen=True)
+class Split:
+    """How a table can be read in ranges of a column: about how many rows it has, and between which.
+
+    A range goes from one bound, itself taken in, to the next one; the first has no lower bound, the
+    last no upper one. `bounds` rise in the order that comparisons of the column have, as texts of
+    comparisons. `moment` lets another opening of the source read the same state (`join`); empty:
+    each has a moment of its own.
+    """
+
+    rows: int
+    bounds: tuple[str, ...] = ()
+    moment: str = ""
+
+
+@runtime_checkable
+class SplittableSource(Source, Protocol):
+    """A source whose tables several processes can read at the same time, each a range of rows.
+
+    Comparisons of the column are then pushed down, and cheap.
+    """
+
+    def split(self, schema: str, table: str, column: str, ranges: int, least: int) -> Split | None:
+        """Cut a table into at most so many ranges of about as many rows each.
+
+        `column` is the first of the table's primary key. None where that column cannot cut it; no
+        bounds where it has fewer than `least` rows by the source's own estimate.
+        """
+        ...
+
+    def join(self, moment: str) -> None:
+        """Read the state of a split of another opening; before anything else is asked."""
+        ...
+
+
+@dataclass(frozen=True)
 class FileScan:
     """Files of this machine, and the DuckDB relation over them that gives what `read` gives."""
 

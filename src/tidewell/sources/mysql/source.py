@@ -19,6 +19,7 @@ from tidewell.sources.mysql import zero_dates
 from tidewell.sources.mysql.once import Fence
 from tidewell.sources.mysql.rows import RowConnection, RowDecoder
 from tidewell.sources.mysql.session import connect, end, in_words
+from tidewell.sources.mysql.splitting import split
 from tidewell.sources.mysql.types import AS_IT_IS, BY_BYTES, Travel, travel
 from tidewell.sources.near import near_names
 from tidewell.sources.protocol import (
@@ -28,6 +29,8 @@ from tidewell.sources.protocol import (
     Once,
     Reading,
     ReadRequest,
+    Split,
+    SplittableSource,
     Table,
     WritableSource,
 )
@@ -44,7 +47,7 @@ class _Known:
     travel: Travel
 
 
-class MySQLSource(WritableSource):
+class MySQLSource(WritableSource, SplittableSource):
     """Tables and views of a server. Not shared between threads, except for `cancel`.
 
     All readings are of one moment (of InnoDB tables), that of the first look at the catalogue; a
@@ -109,6 +112,20 @@ class MySQLSource(WritableSource):
         batches = self._batches(connection, text, decoder)
         reader = pa.RecordBatchReader.from_batches(decoder.schema, batches)
         return Reading(reader, residual, ordered=ordered, limited=limited)
+
+    def split(self, schema: str, table: str, column: str, ranges: int, least: int) -> Split | None:
+        """Cut a table whose key is a whole number; each opening has a moment of its own."""
+        kinds = {one.column.name: one.column.type for one in self._known(schema, table)}
+        if not pa.types.is_integer(kinds[column]):
+            return None
+        connection = self._free()
+        with self._errors():
+            return self._waiting.call(
+                lambda: split(connection, (schema, table), column, ranges, least)
+            )
+
+    def join(self, moment: str) -> None:
+        """There is no moment that two connections can share."""
 
     def execute(self, statement: str, once: Once | None = None) -> int:
         """Run one INSERT, UPDATE or DELETE, in a transaction of its own; the rows affected."""

@@ -18,6 +18,7 @@ from tidewell.sources.postgresql.copy import CopyDecoder
 from tidewell.sources.postgresql.copying import copied_rows
 from tidewell.sources.postgresql.once import Fence
 from tidewell.sources.postgresql.session import Connection, connect, end, in_words
+from tidewell.sources.postgresql.splitting import can_split, split
 from tidewell.sources.postgresql.types import Travel, travel
 from tidewell.sources.postgresql.writing import write_batches
 from tidewell.sources.protocol import (
@@ -26,6 +27,8 @@ from tidewell.sources.protocol import (
     Once,
     Reading,
     ReadRequest,
+    Split,
+    SplittableSource,
     Table,
     WritableSource,
 )
@@ -41,10 +44,10 @@ class _Known:
     travel: Travel
 
 
-class PostgreSQLSource(WritableSource):
+class PostgreSQLSource(WritableSource, SplittableSource):
     """Tables and views of a database. Not shared between threads, except for `cancel`.
 
-    All readings are of one moment: that of the first look at the catalogue.
+    All readings are of one moment: that of the first look at the catalogue, or one that was joined.
     """
 
     def __init__(self, values: Mapping[str, str], environment: Environment) -> None:
@@ -91,6 +94,21 @@ class PostgreSQLSource(WritableSource):
         batches = self._batches(self._connection_of_the_moment(), statement, decoder)
         reader = pa.RecordBatchReader.from_batches(decoder.schema, batches)
         return Reading(reader, ordered=True, limited=True)
+
+    def split(self, schema: str, table: str, column: str, ranges: int, least: int) -> Split | None:
+        """Cut a table at the quantiles of a sample; all its ranges are of one moment."""
+        kinds = {one.column.name: one.column.type for one in self._known(schema, table)}
+        if not can_split(kinds[column]):
+            return None
+        connection = self._catalogue()
+        with self._errors():
+            return self._waiting.call(
+                lambda: split(connection, (schema, table), column, ranges, least, self._snapshot)
+            )
+
+    def join(self, moment: str) -> None:
+        """Read what another opening sees, for as long as that one is open."""
+        self._snapshot = moment
 
     def execute(self, statement: str, once: Once | None = None) -> int:
         """Run one INSERT, UPDATE or DELETE, in a transaction of its own; the rows affected."""
@@ -214,8 +232,11 @@ class PostgreSQLSource(WritableSource):
             self._main = self._connect()
             with self._errors():
                 self._main.execute(_SQL["begin"])
-                row = self._main.execute(_SQL["export_snapshot"]).fetchone()
-                self._snapshot = str(row[0]) if row else ""
+                if self._snapshot:
+                    self._import_snapshot(self._main)
+                else:
+                    row = self._main.execute(_SQL["export_snapshot"]).fetchone()
+                    self._snapshot = str(row[0]) if row else ""
         return self._main
 
     def _connection_of_the_moment(self) -> Connection:
@@ -224,9 +245,12 @@ class PostgreSQLSource(WritableSource):
         connection = self._connect()
         with self._errors():
             connection.execute(_SQL["begin"])
-            snapshot = sql.Literal(self._snapshot)
-            connection.execute(sql.SQL(_SQL["import_snapshot"]).format(snapshot=snapshot))
+            self._import_snapshot(connection)
         return connection
+
+    def _import_snapshot(self, connection: Connection) -> None:
+        snapshot = sql.Literal(self._snapshot)
+        connection.execute(sql.SQL(_SQL["import_snapshot"]).format(snapshot=snapshot))
 
     def _written(self, once: Once | None, write: Callable[[Connection], int]) -> int:
         """The rows that a write affects, now or in an earlier attempt of its run."""

@@ -1,0 +1,146 @@
+"""A first load in several processes: a table that nobody looks at, until it moves into its place.
+
+It stands in the schema `tidewell`, committed, so that sessions of several processes can write to
+it. The load's last transaction proves what stands there and moves it, under the fence. What a load
+leaves behind that does not come so far is dropped by whoever next has to do with the job.
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from uuid import UUID
+
+import psycopg
+from psycopg import sql
+
+from tidewell.cache import shape
+from tidewell.cache.address import Connection
+from tidewell.cache.alter import TableStatements, Trace
+from tidewell.cache.digest import Sums
+from tidewell.cache.plan import Fence, Place
+from tidewell.cache.rowhash import Seen
+from tidewell.cache.shape import LoadedColumn
+from tidewell.cache.wire import Counts
+from tidewell.state.statements import statements
+
+_SQL = statements("tidewell.cache", "ranges.sql")
+_SCHEMA = "tidewell"
+
+Grants = set[tuple[str | None, str, bool]]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What was read of a range and has been committed to the hidden table."""
+
+    counts: Counts
+    bytes: int
+    sums: Sums
+    seen: Seen
+
+
+def hidden_place(fence: Fence) -> Place:
+    """Where the table of an attempt stands until it is whole."""
+    return Place(_SCHEMA, f"{_prefix(fence.job_id)}{fence.attempt}")
+
+
+def may_hide(connection: Connection) -> bool:
+    """Whether the user may make such a table."""
+    row = connection.execute(_SQL["may_hide"]).fetchone()
+    return bool(row and row[0])
+
+
+def make_hidden(
+    connection: Connection, fence: Fence, columns: Sequence[LoadedColumn], trace: Trace
+) -> Place:
+    """Make the table of an attempt; the caller holds the fence, and commits."""
+    place = hidden_place(fence)
+    made = TableStatements(connection, place, trace)
+    made.execute("make_table", definitions=shape.definitions(columns, staged=True))
+    return place
+
+
+def drop_left(connection: Connection, job_id: UUID, attempt: int) -> None:
+    """Drop what the attempts of a job up to a given one have left; the caller commits.
+
+    Raises psycopg.errors.LockNotAvailable where somebody has such a table open.
+    """
+    prefix = _prefix(job_id)
+    for (name,) in connection.execute(_SQL["left"], {"prefix": prefix}).fetchall():
+        number = name.removeprefix(prefix)
+        if number.isdecimal() and int(number) <= attempt:
+            table = sql.Identifier(_SCHEMA, name)
+            connection.execute(_SQL["wait_shortly"])
+            connection.execute(sql.SQL(_SQL["drop_hidden"]).format(table=table))
+
+
+def drop_left_now(connection: Connection, job_id: UUID, attempt: int) -> None:
+    """The same, as far as nobody has to be waited for: the next attempt finds the rest."""
+    with suppress(psycopg.errors.LockNotAvailable), connection.transaction():
+        drop_left(connection, job_id, attempt)
+
+
+def into_place(
+    connection: Connection,
+    hidden: Place,
+    statements_of_place: TableStatements,
+    place: Place,
+    columns: Sequence[LoadedColumn],
+) -> None:
+    """Move a hidden table to where a load makes its table, as if it had been made there.
+
+    An empty table is made there first: it shows the grants that the schema's default privileges
+    give to one.
+    """
+    statements_of_place.execute("make_table", definitions=shape.definitions(columns, staged=False))
+    wanted = _grants(connection, place)
+    table = sql.Identifier(place.schema, place.table)
+
+    def execute(statement: str, **parts: sql.Composable) -> None:
+        composed = sql.SQL(_SQL[statement]).format(**({"table": table} | parts))
+        statements_of_place.tell(composed)
+        connection.execute(composed)
+
+    execute("drop_measure")
+    execute(
+        "change_schema",
+        table=sql.Identifier(hidden.schema, hidden.table),
+        schema=sql.Identifier(place.schema),
+    )
+    execute(
+        "rename",
+        table=sql.Identifier(place.schema, hidden.table),
+        name=sql.Identifier(place.table),
+    )
+    retyped = [one for one in columns if one.staged != one.declared]
+    if retyped:
+        execute("retype", changes=sql.SQL(", ").join(_retyped(column) for column in retyped))
+    standing = _grants(connection, place)
+    for role in {grant[0] for grant in wanted ^ standing}:
+        execute("revoke", role=_role(role))
+        for _, privilege, is_grantable in sorted(one for one in wanted if one[0] == role):
+            execute(
+                "grant",
+                privilege=sql.SQL(privilege),
+                role=_role(role),
+                option=sql.SQL(" WITH GRANT OPTION" if is_grantable else ""),
+            )
+
+
+def _retyped(column: LoadedColumn) -> sql.Composed:
+    return sql.SQL(_SQL["retype_column"]).format(
+        column=sql.Identifier(column.name), type=shape.declared(column.declared)
+    )
+
+
+def _grants(connection: Connection, place: Place) -> Grants:
+    at = {"schema": place.schema, "table": place.table}
+    return set(connection.execute(_SQL["grants"], at).fetchall())
+
+
+def _role(name: str | None) -> sql.Composable:
+    return sql.SQL("PUBLIC") if name is None else sql.Identifier(name)
+
+
+def _prefix(job_id: UUID) -> str:
+    return f"load_{job_id.hex}_"

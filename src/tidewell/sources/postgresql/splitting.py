@@ -1,0 +1,67 @@
+"""Where a PostgreSQL table can be cut, so that several processes read a part of it each."""
+
+import psycopg
+import pyarrow as pa
+from psycopg import sql
+
+from tidewell.sources.postgresql.session import Connection
+from tidewell.sources.protocol import Split
+from tidewell.state.statements import statements
+
+_SQL = statements("tidewell.sources.postgresql", "splitting.sql")
+_SAMPLED_ROWS = 20_000
+"""Rows whose quantiles are the bounds: with them the ranges differ by a few per cent."""
+
+
+def can_split(kind: pa.DataType) -> bool:
+    """Whether a column's values have one order wherever they are compared: a text may not."""
+    return bool(
+        pa.types.is_integer(kind)
+        or pa.types.is_date(kind)
+        or pa.types.is_timestamp(kind)
+        or kind == pa.uuid()
+    )
+
+
+def split(
+    connection: Connection,
+    name: tuple[str, str],
+    column: str,
+    ranges: int,
+    least: int,
+    moment: str,
+) -> Split | None:
+    """The bounds of a table whose rows the planner estimates at `least` or more.
+
+    None where the server cannot take a sample: some speak PostgreSQL's protocol and are others.
+    """
+    try:
+        with connection.transaction():
+            return _split(connection, name, column, ranges, least, moment)
+    except (psycopg.ProgrammingError, psycopg.NotSupportedError):
+        return None
+
+
+def _split(
+    connection: Connection,
+    name: tuple[str, str],
+    column: str,
+    ranges: int,
+    least: int,
+    moment: str,
+) -> Split:
+    parts = {"table": sql.Identifier(*name), "column": sql.Identifier(column)}
+    plan = connection.execute(sql.SQL(_SQL["estimate"]).format(**parts)).fetchone()
+    rows = int(plan[0][0]["Plan"]["Plan Rows"]) if plan else 0
+    if rows < least:
+        return Split(rows)
+    share = min(100.0, 100.0 * _SAMPLED_ROWS / max(rows, 1))
+    statement = sql.SQL(_SQL["bounds"]).format(**parts, share=sql.Literal(share))
+    quantiles = [number / ranges for number in range(1, ranges)]
+    found = connection.execute(statement, {"quantiles": quantiles}).fetchall()
+    return Split(rows, tuple(_as_compared(bound) for (bound,) in found), moment)
+
+
+def _as_compared(bound: str) -> str:
+    """A bound as the value of a comparison: times as ISO 8601 writes them."""
+    return bound.replace(" ", "T", 1).replace("+00", "Z")
