@@ -45,6 +45,9 @@ DROP TABLE IF EXISTS {table} CASCADE;
 -- name: drop_schema
 DROP SCHEMA IF EXISTS {schema} CASCADE;
 
+-- name: vacuum
+VACUUM;
+
 -- name: checkpoint
 CHECKPOINT;
 

@@ -99,8 +99,8 @@ class Rig:
         return Source("Files", values, "Files", path.stem, roots=(str(path.parent),))
 
     def execute(self, name: str, **parts: sql.Composable) -> None:
-        """A statement of data.sql, as the cache's owner (CHECKPOINT: as superuser)."""
-        url = self.server.url("cache") if name == "checkpoint" else self.url
+        """A statement of data.sql, as the cache's owner (what settles: as superuser)."""
+        url = self.server.url("cache") if name in ("vacuum", "checkpoint") else self.url
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute(sql.SQL(SQL[name]).format(**parts))
 
@@ -198,7 +198,11 @@ class Rig:
             await child.close()
 
     def _settle(self) -> None:
-        """Write down what was written before: the server's pages, and files of the side before."""
+        """Do what the side before has left to others: rows to clear away, pages and files to write.
+
+        Else autovacuum does it whenever it comes, on the next side's account.
+        """
+        self.execute("vacuum")
         self.execute("checkpoint")
         os.sync()
 

@@ -67,6 +67,10 @@ VALUES (%(job_id)s, %(version)s, %(shape)s, %(rows)s, %(since)s, %(own)s)
    SET version = excluded.version, read_at = excluded.read_at, shape = excluded.shape,
        rows = excluded.rows, since = excluded.since, own = excluded.own;
 
+-- name: forget_version
+-- Other rows stand now than were kept.
+DELETE FROM tidewell.source_version WHERE job_id = %(job_id)s;
+
 -- name: version
 -- The version of the source that was kept last.
 SELECT version, read_at, shape, rows, since, own

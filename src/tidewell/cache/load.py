@@ -13,6 +13,7 @@ from tidewell.cache.alter import Alteration, TableStatements, Trace
 from tidewell.cache.copying import send
 from tidewell.cache.difference import CHANGED_MEANWHILE, Difference
 from tidewell.cache.digest import Digest
+from tidewell.cache.keys import SeenKeys
 from tidewell.cache.merge import ALL, Counts, Merge, make_keys_unique
 from tidewell.cache.pairing import Found
 from tidewell.cache.plan import Fence, LoadPlan, Place, Receipt
@@ -269,12 +270,15 @@ class Load:
 
     def _by_staging(self, batches: Batches, keys: Callable[[], Batches] | None) -> Counts:
         """All that is read is staged, and compared with what stands."""
-        self._stage(self._fitting.fitted(batches), self._digest)
-        self._make_keys_unique()
+        seen = SeenKeys(self._held, self._key, utf8=self._utf8)
+        self._stage(seen.watched(self._fitting.fitted(batches)), self._digest)
+        are_unique = not self._key or seen.are_unique()
+        if not are_unique:
+            self._make_keys_unique()
         old_key, old_columns = self._last_load()
         if self._plan.mode == "full":
             self._since = untouched.since(self._connection)
-            self._stands = self._count(self._staging)
+            self._stands = self._confirmed if are_unique else self._count(self._staging)
         standing, retyped = self._alteration.adapt()
         types = {column.name: standing.columns[column.name] for column in self._listed}
         dropped = [n for n in old_columns if n in standing.columns and n not in types]

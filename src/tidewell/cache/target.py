@@ -137,7 +137,7 @@ class CacheTarget:
         *,
         keys: Callable[[], Batches] | None = None,
         watermark: Callable[[], str | None],
-        version: Callable[[], str | None] = lambda: None,
+        version: Callable[[], str | None] | None = None,
         progress: Callable[[int, int], None],
         committing: Callable[[], None] = lambda: None,
     ) -> Receipt:
@@ -153,22 +153,22 @@ class CacheTarget:
             receipt = load.run(batches, keys)
             receipt = replace(receipt, watermark=watermark())
             self._note_commit(plan, receipt, load)
-            self._keep_version(version(), load)
+            self._keep_version(version, receipt, load)
             committing()
             self._commit()
         self._is_sampled = load.is_sampled
         return receipt
 
-    def unchanged(self, version: str) -> datetime | None:
+    def unchanged(self, version: Callable[[], str | None]) -> datetime | None:
         """When a full load has read this version of the source, if the table is as it left it.
 
-        None where that cannot be proved: then the source has to be read.
+        None where that cannot be proved: then the source has to be read. `version` is asked only
+        where one is known of that load.
         """
         with self._errors():
-            row = self._connection.execute(
-                _BOOKS["version"], {"job_id": self._fence.job_id}
-            ).fetchone()
-            if row is None or row[0] != version:
+            row = self._connection.execute(_BOOKS["version"], self._ours()).fetchone()
+            self._connection.commit()
+            if row is None or row[0] != version():
                 return None
             read_at: datetime = row[1]
             left = untouched.Left(*row[2:])
@@ -276,12 +276,17 @@ class CacheTarget:
                 "or give cacheSchema or cacheTable to put this job's table elsewhere."
             )
 
-    def _keep_version(self, version: str | None, load: Load) -> None:
-        left = load.left() if version is not None else None
-        if left is not None:
+    def _keep_version(
+        self, version: Callable[[], str | None] | None, receipt: Receipt, load: Load
+    ) -> None:
+        left = load.left() if version else None
+        told = version() if version and left else None
+        if left and told is not None:
             self._connection.execute(
-                _BOOKS["keep_version"], self._ours() | asdict(left) | {"version": version}
+                _BOOKS["keep_version"], self._ours() | asdict(left) | {"version": told}
             )
+        elif receipt.rows_affected:
+            self._connection.execute(_BOOKS["forget_version"], self._ours())
 
     def _hold(self) -> Place | None:
         """Hold the fence to the end; where the last load put the table. Raises FencedOut."""

@@ -29,7 +29,7 @@ from tidewell.runs.ranges import ranges
 from tidewell.runs.reading import SourceTable, cache_columns
 from tidewell.runs.unchanged import SourceVersion
 from tidewell.runs.watermark import Watermark, watermark_of
-from tidewell.sources.protocol import Comparison, Source
+from tidewell.sources.protocol import Comparison, Source, VersionedSource
 
 Emit = Callable[[Message], None]
 
@@ -63,10 +63,9 @@ class CachingRun:
         with open_source(task, self._log) as source:
             self._source = source
             self._check()
-            version = SourceVersion(source, task)
-            self._check()
-            # Without a version, the source's errors come before the cache is asked for anything.
-            table = None if version.text else SourceTable(source, task, self._check)
+            # A source that may not have to be read is asked later.
+            may_wait = isinstance(source, VersionedSource)
+            table = None if may_wait else SourceTable(source, task, self._check)
             target = CacheTarget.connect(
                 CacheAddress(**task.cache),
                 Fence(task.job_id, task.run_id, task.attempt),
@@ -78,7 +77,7 @@ class CachingRun:
                 self._emit(Backend(target.backend_pid))
                 self._check()
                 with tracing.span("load cache", kind=SpanKind.CLIENT) as made:
-                    receipt = self._loaded(source, table, target, version)
+                    receipt = self._loaded(source, table, target)
                     made.set_attribute("tidewell.rows_read", receipt.rows_read)
                     made.set_attribute("tidewell.rows_affected", receipt.rows_affected)
             finally:
@@ -97,23 +96,21 @@ class CachingRun:
         if self._target is not None:
             self._target.upkeep()
 
-    def _loaded(
-        self,
-        source: Source,
-        table: SourceTable | None,
-        target: CacheTarget,
-        version: SourceVersion,
-    ) -> Receipt:
+    def _loaded(self, source: Source, table: SourceTable | None, target: CacheTarget) -> Receipt:
         """Load what there is to load: nothing where that can be told without reading."""
         standing = target.standing()
         if standing.committed is not None:
             self._log(1, "An earlier attempt of this run has already committed; nothing to do.")
             return standing.committed
-        if version.text and standing.exists and not self._task.reload:
-            since = target.unchanged(version.text)
+        version = SourceVersion(source, self._task)
+        if standing.exists and not self._task.reload:
+            since = target.unchanged(version.before_reading)
             self._check()
             if since is not None:
                 return self._commit_unchanged(target, standing, since)
+        if self._is_full_for_certain(standing):
+            # Only such a load knows the version of all rows.
+            version.before_reading()
         table = table or SourceTable(source, self._task, self._check)
         return self._load(source, table, target, standing, version)
 
@@ -264,24 +261,27 @@ class CachingRun:
 
     def _mode(self, standing: Standing, key: tuple[str, ...]) -> Mode:
         task = self._task
-        if not task.time_column:
-            return "full"
-        if not key:
+        if task.time_column and not key:
             raise SourceBroken(
                 f"{task.source_table} has no primary key, so an increment cannot be merged: give "
                 "mergeKeys, or leave timeCheckColumn empty to refresh the whole table each time."
             )
+        if self._is_full_for_certain(standing) or standing.key != key:
+            return "full"
+        return "incremental"
+
+    def _is_full_for_certain(self, standing: Standing) -> bool:
+        """Whether all rows are read, whatever the source's key is."""
+        task = self._task
         full_due = (
             task.full_refresh_every is not None
             and standing.loads_since_full + 1 >= task.full_refresh_every
         )
-        if (
-            task.reload
+        return (
+            not task.time_column
+            or task.reload
             or full_due
             or not standing.exists
             or standing.watermark is None
             or standing.time_column != task.time_column
-            or standing.key != key
-        ):
-            return "full"
-        return "incremental"
+        )

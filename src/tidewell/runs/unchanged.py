@@ -12,7 +12,7 @@ from tidewell.sources.protocol import Source, VersionedSource
 
 
 class SourceVersion:
-    """The version of a source's table before it is read; `text` is None where it has none.
+    """The version of a source's table, as one job reads it.
 
     It takes in all that a load depends on besides the rows: the job's params, the connection's
     values, and Tidewell itself.
@@ -21,12 +21,21 @@ class SourceVersion:
     def __init__(self, source: Source, task: CachingTask) -> None:
         self._source = source
         self._task = task
-        self._told = self._tell()
-        self.text = None if self._told is None else self._with_plan(self._told)
+        self._told: str | None = None
+
+    def before_reading(self) -> str | None:
+        """The version before anything of the table is read; None: there is none."""
+        self._told = self._told or self._tell()
+        return None if self._told is None else self._with_plan(self._told)
 
     def after_reading(self) -> str | None:
-        """The same, where it is still so: it is then that of the rows that were read."""
-        return self.text if self._told is not None and self._told == self._tell() else None
+        """The same, where it is still so: it is then that of the rows that were read.
+
+        None also where it was not asked for before.
+        """
+        if self._told is None or self._told != self._tell():
+            return None
+        return self._with_plan(self._told)
 
     def _tell(self) -> str | None:
         task = self._task

@@ -88,7 +88,7 @@ class CachedTable:
         """Whether it is proved to hold a version of the source, as a full load has left it."""
         with self.target() as target:
             target.standing()
-            return target.unchanged(version) is not None
+            return target.unchanged(lambda: version) is not None
 
     def standing(self) -> Standing:
         with self.target() as target:
