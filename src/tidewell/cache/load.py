@@ -83,13 +83,18 @@ class Load:
         self._since: int | None = None
         """As of the look at the rows that the load has not written; None: it wrote all."""
 
-    def run(self, batches: Batches, keys: Callable[[], Batches] | None = None) -> Receipt:
+    def run(
+        self,
+        batches: Batches,
+        keys: Callable[[], Batches] | None = None,
+        fresh: Callable[[], int] = lambda: 0,
+    ) -> Receipt:
         """Load the batches; the caller commits. Raises a CacheError or what the batches raise."""
         kind = shape.relation_kind(self._connection, self._place)
         if kind is None:
             counts = self._first(lambda: self._fill(batches))
         else:
-            counts = self._refresh(batches, keys, is_plain=kind == "r")
+            counts = self._refresh(batches, keys, fresh, is_plain=kind == "r")
         return self._receipt(counts)
 
     def finish(self, hidden: Place, ranges: Sequence[Loaded]) -> Receipt:
@@ -165,14 +170,23 @@ class Load:
         return self._confirmed
 
     def _refresh(
-        self, batches: Batches, keys: Callable[[], Batches] | None, *, is_plain: bool
+        self,
+        batches: Batches,
+        keys: Callable[[], Batches] | None,
+        fresh: Callable[[], int],
+        *,
+        is_plain: bool,
     ) -> Counts:
         standing = shape.look(self._connection, self._place)
         # In a partitioned table a place is not one row's alone.
         fits = self._plan.mode == "full" and is_plain and self._fits(standing)
         # While the source is read nobody has to wait for us, neither at the table nor at the fence.
         self._connection.commit()
-        counts = self._by_difference(batches, standing) if fits else self._by_staging(batches, keys)
+        counts = (
+            self._by_difference(batches, standing)
+            if fits
+            else self._by_staging(batches, keys, fresh)
+        )
         self._alteration.index(self._time_column)
         self._after(counts)
         return counts
@@ -268,7 +282,12 @@ class Load:
         types = {column.name: column.declared for column in self._listed}
         return self._merge(types, difference.of_changed()).by_key(delete=True)
 
-    def _by_staging(self, batches: Batches, keys: Callable[[], Batches] | None) -> Counts:
+    def _by_staging(
+        self,
+        batches: Batches,
+        keys: Callable[[], Batches] | None,
+        fresh: Callable[[], int],
+    ) -> Counts:
         """All that is read is staged, and compared with what stands."""
         seen = SeenKeys(self._held, self._key, utf8=self._utf8)
         self._stage(seen.watched(self._fitting.fitted(batches)), self._digest)
@@ -293,7 +312,7 @@ class Load:
         if self._plan.mode == "incremental":
             if not keyed:
                 self._statements.execute("add_unique", key=shape.identifiers(self._key))
-            counts = merge.by_key(delete=False)
+            counts = merge.by_key(delete=False, mostly_new=fresh() > self._confirmed / 2)
             return counts + self._delete_gone(types, keys()) if keys is not None else counts
         if keyed and old_key == list(self._plan.key) and retyped.isdisjoint(self._key):
             return merge.by_key(delete=True)

@@ -70,28 +70,31 @@ class Merge:
             "within": within,
         }
 
-    def by_key(self, *, delete: bool) -> Counts:
-        """Merge rows of the same key; `delete` removes what the staging table lacks."""
+    def by_key(self, *, delete: bool, mostly_new: bool = False) -> Counts:
+        """Merge rows of the same key; `delete` removes what the staging table lacks.
+
+        `mostly_new`: most rows are known to be new or changed.
+        """
         deleted = self.delete_gone() if delete else 0
         rest = [name for name in self._types if name not in self._key]
         if not rest:
             return Counts(self._run("upsert_keys_only"), 0, deleted)
-        merges = self._can_merge()
+        name = self._statement(mostly_new=mostly_new)
+        excluded = name == "upsert_new"
         statement = self._composed(
-            "merge" if merges else "upsert",
+            name,
             same_key=self._same_key(),
             differs=sql.SQL("ROW({}) IS DISTINCT FROM ROW({})").format(
-                sql.SQL(", ").join(_cached(name) for name in rest),
-                sql.SQL(", ").join(self._value(name) for name in rest),
+                sql.SQL(", ").join(_cached(one) for one in rest),
+                sql.SQL(", ").join(
+                    _excluded(one) if excluded else self._value(one) for one in rest
+                ),
             ),
             assignments=sql.SQL(", ").join(
                 sql.SQL("{} = {}").format(
-                    sql.Identifier(name),
-                    self._value(name)
-                    if merges
-                    else sql.SQL("excluded.{}").format(sql.Identifier(name)),
+                    sql.Identifier(one), self._value(one) if name == "merge" else _excluded(one)
                 )
-                for name in rest
+                for one in rest
             ),
         )
         inserted, updated = self._connection.execute(statement).fetchone() or (0, 0)
@@ -114,12 +117,18 @@ class Merge:
         deleted = self._run("delete_unpaired")
         return Counts(self._run("insert_unpaired"), 0, deleted)
 
-    def _can_merge(self) -> bool:
-        if self._connection.info.server_version < _SERVER_THAT_MERGES:
-            return False
-        name = sql.Literal(self._table.as_string())
-        row = self._connection.execute(sql.SQL(_SQL["has_rules"]).format(table=name)).fetchone()
-        return bool(row and not row[0])
+    def _statement(self, *, mostly_new: bool) -> str:
+        """The statement that merges by key on this table."""
+        if mostly_new and self._says("takes_upserts"):
+            return "upsert_new"
+        if self._connection.info.server_version < _SERVER_THAT_MERGES or self._says("has_rules"):
+            return "upsert"
+        return "merge"
+
+    def _says(self, name: str) -> bool:
+        table = sql.Literal(self._table.as_string())
+        row = self._connection.execute(sql.SQL(_SQL[name]).format(table=table)).fetchone()
+        return bool(row and row[0])
 
     def _run(self, name: str, **parts: sql.Composable) -> int:
         return self._connection.execute(self._composed(name, **parts)).rowcount
@@ -181,6 +190,10 @@ def make_keys_unique(
         f"{repeated} keys came more than once, for example {example}; the newest row of each was "
         f"kept, {dropped} older ones were not."
     )
+
+
+def _excluded(name: str) -> sql.Composed:
+    return sql.SQL("excluded.{}").format(sql.Identifier(name))
 
 
 def _cached(name: str) -> sql.Composed:

@@ -50,6 +50,26 @@ WITH written AS (
 )
 SELECT count(*) FILTER (WHERE inserted), count(*) FILTER (WHERE NOT inserted) FROM written;
 
+-- name: upsert_new
+-- The same where most rows are known to be new or changed: each row is looked up once, by the key's
+-- index. A row that is the same after all is locked, which writes a little; so not where most are.
+WITH written AS (
+    INSERT INTO {table} AS cached ({columns})
+    SELECT {values}
+      FROM {staging} AS staged
+        ON CONFLICT ({key}) DO UPDATE SET {assignments} WHERE {differs}
+    RETURNING (cached.xmax = 0) AS inserted
+)
+SELECT count(*) FILTER (WHERE inserted), count(*) FILTER (WHERE NOT inserted) FROM written;
+
+-- name: takes_upserts
+-- Whether INSERT with ON CONFLICT does what MERGE does: it would fire triggers of inserts for rows
+-- that it then updates, cannot move a row to another part, and does not go with rules.
+SELECT relkind = 'r' AND NOT relhasrules
+       AND NOT EXISTS (SELECT FROM pg_trigger
+                        WHERE tgrelid = class.oid AND NOT tgisinternal)
+  FROM pg_class AS class WHERE oid = {table}::regclass;
+
 -- name: has_rules
 -- Whether somebody has put a rule on the table: MERGE does not work then.
 SELECT relhasrules FROM pg_class WHERE oid = {table}::regclass;

@@ -136,6 +136,7 @@ class CacheTarget:
         batches: Batches,
         *,
         keys: Callable[[], Batches] | None = None,
+        fresh: Callable[[], int] = lambda: 0,
         watermark: Callable[[], str | None],
         version: Callable[[], str | None] | None = None,
         progress: Callable[[int, int], None],
@@ -144,13 +145,14 @@ class CacheTarget:
         """Load the batches in one transaction: rows, watermark and counts, or nothing.
 
         `keys`, for an increment, gives the merge keys that the source still has: rows of other
-        keys are deleted. `watermark` and `version` (of the source, see `unchanged`) are asked once,
-        when all batches have been read; `progress` is told rows and bytes, and `committing` that
-        the COMMIT is next. Raises a CacheError, FencedOut or Stopped; the table is then as it was.
+        keys are deleted. Asked once, when all batches have been read: `watermark`, `fresh` (rows
+        after the last watermark, which are all new or changed) and `version` (of the source, see
+        `unchanged`). `progress` is told rows and bytes, and `committing` that the COMMIT is next.
+        Raises a CacheError, FencedOut or Stopped; the table is then as it was.
         """
         load = Load(self._connection, self._fence, self._place, self._trace, plan, progress)
         with self._errors():
-            receipt = load.run(batches, keys)
+            receipt = load.run(batches, keys, fresh)
             receipt = replace(receipt, watermark=watermark())
             self._note_commit(plan, receipt, load)
             self._keep_version(version, receipt, load)

@@ -182,6 +182,7 @@ class CachingRun:
                 plan,
                 batches(),
                 keys=table.keys if detects else None,
+                fresh=lambda: watermark.after if watermark else 0,
                 watermark=lambda: watermark.text if watermark else None,
                 version=version.after_reading,
                 progress=self._progress,

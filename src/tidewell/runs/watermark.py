@@ -45,11 +45,16 @@ class Watermark:
         self.nulls = 0
         self._kind = kind
         self._greatest: Any = None if stored is None else typed(stored, kind)
+        self._stored = self._greatest
+        self.after = 0
+        """Rows that passed by whose value is greater than the stored one."""
 
     def see(self, batch: pa.RecordBatch) -> None:
         """Take a batch into account."""
         values = batch.column(batch.schema.get_field_index(self.column))
         self.nulls += values.null_count
+        if self._stored is not None:
+            self.after += pc.sum(pc.greater(values, self._stored)).as_py() or 0
         greatest = pc.max(values)
         if greatest.is_valid and (
             self._greatest is None or pc.greater(greatest, self._greatest).as_py()

@@ -64,6 +64,7 @@ class CachedTable:
         rebuild: bool = False,
         upkeep: bool = False,
         version: str | None = None,
+        fresh: int = 0,
     ) -> Receipt:
         columns = tuple(
             CacheColumn(one.name, one.type, length=(lengths or {}).get(one.name))
@@ -78,6 +79,7 @@ class CachedTable:
                 keys=None if keys is None else keys.to_batches,
                 watermark=lambda: watermark,
                 version=lambda: version,
+                fresh=lambda: fresh,
                 progress=lambda *_: None,
             )
         if upkeep:

@@ -157,20 +157,44 @@ def test_a_refresh_without_a_key_is_exact_also_for_equal_rows(
 
 
 @settings(max_examples=25)
-@given(first=rows_by_key, increment=rows_by_key)
+@given(first=rows_by_key, increment=rows_by_key, fresh=st.integers(0, 10))
 def test_an_increment_adds_and_changes_and_deletes_nothing(
-    table: CachedTable, first: dict[int, str | None], increment: dict[int, str | None]
+    table: CachedTable,
+    first: dict[int, str | None],
+    increment: dict[int, str | None],
+    fresh: int,
 ) -> None:
     table.job_id, table.place = uuid4(), Place("increment", uuid4().hex)
     table.load(orders(*first.items()), key=("id",), watermark="1")
 
-    receipt = table.load(orders(*increment.items()), key=("id",), mode="incremental")
+    receipt = table.load(orders(*increment.items()), key=("id",), mode="incremental", fresh=fresh)
 
     assert dict(table.rows()) == first | increment
     assert receipt.deleted == 0
     assert receipt.inserted == len(increment.keys() - first.keys())
     common = first.keys() & increment.keys()
     assert receipt.updated == sum(first[key] != increment[key] for key in common)
+
+
+@pytest.mark.parametrize("fresh", [0, 3])
+def test_an_increment_fires_triggers_for_what_it_does_only(table: CachedTable, fresh: int) -> None:
+    table.load(orders((1, "a"), (2, "b")), key=("id",))
+    place = f'"{table.place.schema}"."{table.place.table}"'
+    table.execute("CREATE TABLE fired (what text)")
+    table.execute(
+        "CREATE FUNCTION fire() RETURNS trigger LANGUAGE plpgsql AS "
+        "'BEGIN INSERT INTO public.fired VALUES (TG_OP); RETURN NEW; END'"
+    )
+    table.execute(
+        f"CREATE TRIGGER fires BEFORE INSERT OR UPDATE ON {place} "
+        "FOR EACH ROW EXECUTE FUNCTION fire()"
+    )
+    rows = orders((1, "a"), (2, "c"), (3, "d"))
+    receipt = table.load(rows, key=("id",), mode="incremental", fresh=fresh)
+    assert (receipt.inserted, receipt.updated) == (1, 1)
+    with psycopg.connect(table.database.url) as connection:
+        fired = connection.execute("SELECT what FROM fired ORDER BY what").fetchall()
+    assert fired == [("INSERT",), ("UPDATE",)]
 
 
 def test_the_watermark_stands_with_the_rows(table: CachedTable) -> None:

@@ -92,3 +92,4 @@ def test_a_stored_watermark_goes_on_where_it_was(
     continued = Watermark("t", kind, begun.text)
     continued.see(batch(kind, list(second)))
     assert continued.text == whole.text
+    assert continued.after == sum(value > max(first) for value in second)
