@@ -60,7 +60,7 @@ class Settings(BaseSettings):
         le=64,
         description=(
             "Processes that load one large table for the first time, a range of its key each; 1: "
-            "never more than one; 0: as many as there are processors, at most 4."
+            "never more than one; 0: half as many as there are processors, at most 4."
         ),
     )
     shutdown_grace: int = Field(
@@ -137,7 +137,8 @@ class Settings(BaseSettings):
 
     def most_run_processes(self) -> int:
         """The processes of `run_processes`, on this machine."""
-        return self.run_processes or min(os.cpu_count() or 1, _MOST_BY_ITSELF)
+        by_itself = min((os.cpu_count() or 1) // 2, _MOST_BY_ITSELF)
+        return self.run_processes or max(by_itself, 1)
 
     def file_roots(self) -> tuple[Path, ...]:
         """The folders of `files_root`, resolved."""

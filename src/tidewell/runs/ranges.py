@@ -9,8 +9,8 @@ from tidewell.runs.watermark import Watermark
 from tidewell.sources.protocol import Comparison, Source, Split, SplittableSource
 
 ROWS_TO_SPLIT = 1_000_000
-"""From so many rows on: to start a process takes 1.2 s of a core, and a run alone reads and writes
-a million rows in some 4 s of one."""
+"""From so many rows on: to start a process takes 1.2 s of a core, in which a run alone loads nearly
+a million rows from near, and some ten thousand from far (benchmarks/RESULTS.md)."""
 
 
 @dataclass(frozen=True)
