@@ -15,7 +15,7 @@ import pytest
 from tests.acceptance.conftest import Body, caching, connect
 from tests.conftest import CacheDatabase
 from tests.odata_server import ODataServer
-from tests.openapi_document import DOCUMENT, Operation, operations
+from tests.openapi_document import DOCUMENT, operations
 from tests.product import ok, run_now, wait_for_end
 from tests.relay import relay
 from tests.running_product import free_port
@@ -103,21 +103,17 @@ def test_a_value_that_cannot_be(
     assert ok(client.get("/api/job/list")) == {"jobs": []}
 
 
-@pytest.mark.parametrize(
-    "operation",
-    [one for one in operations(DOCUMENT) if one.is_closed],
-    ids=lambda one: one.id,
-)
-def test_a_parameter_of_the_query_that_is_given_twice(
-    client: httpx.Client, operation: Operation
-) -> None:
-    names = [one["name"] for one in operation.about.get("parameters", ()) if one["in"] == "query"]
-    for name in names or ["unheard-of"]:
-        query = [(name, "x"), (name, "")]
-        answer = client.request(
-            operation.method, operation.concrete_path(), params=query, json=operation.body_example
-        )
-        assert refused(answer, name) == f"{name}: is given more than once"
+def test_a_parameter_of_the_query_that_is_given_twice(client: httpx.Client) -> None:
+    closed = [one for one in operations(DOCUMENT) if one.is_closed]
+    assert len(closed) > 40
+    for operation in closed:
+        parameters = operation.about.get("parameters", ())
+        names = [one["name"] for one in parameters if one["in"] == "query"]
+        for name in names or ["unheard-of"]:
+            query = [(name, "x"), (name, "")]
+            path, body = operation.concrete_path(), operation.body_example
+            answer = client.request(operation.method, path, params=query, json=body)
+            assert refused(answer, name) == f"{name}: is given more than once", operation.id
 
 
 @pytest.mark.usefixtures("cache")

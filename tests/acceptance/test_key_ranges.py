@@ -159,7 +159,7 @@ def test_a_stop_ends_all_processes_within_two_seconds(
     ok(client.post(f"/api/job/{job_id}/stop"))
     soon(lambda: newest(client, job_id)["state"] in ("stopped", "success"))
     assert time.monotonic() - asked < 2.0
-    soon(lambda: nothing_left(shop, cache_database), 2.0)
+    soon(lambda: nothing_left(shop, cache_database))
 
 
 def test_the_time_limit_holds_for_all_processes(
@@ -168,7 +168,7 @@ def test_the_time_limit_holds_for_all_processes(
     job_id = make_job(client, "PostgreSQL", shop.connection_string, "public", timeoutSeconds="1")
     assert wait_for_end(client, job_id)["lastRun"]["status"] == "JOB_FAILED"
     assert newest(client, job_id)["error"]["code"] == "RUN_TIMED_OUT"
-    soon(lambda: nothing_left(shop, cache_database), 4.0)
+    soon(lambda: nothing_left(shop, cache_database))
 
 
 def test_a_job_that_is_deleted_while_it_loads_leaves_nothing(

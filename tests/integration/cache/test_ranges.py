@@ -192,7 +192,7 @@ def test_the_table_is_the_same_as_one_process_makes(
     assert (reader in str(found[1])) is granted
 
 
-@settings(max_examples=40)
+@settings(max_examples=15)
 @given(
     keys=st.sets(st.integers(-(2**63), 2**63 - 1), min_size=1, max_size=60),
     bounds=st.sets(st.integers(-(2**63), 2**63 - 1), max_size=6),

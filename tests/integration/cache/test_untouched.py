@@ -154,7 +154,7 @@ def test_a_cache_of_an_earlier_release_learns_it(table: CachedTable) -> None:
         assert connection.execute("TABLE tidewell.source_version").fetchall() == []
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(st.lists(st.sampled_from(sorted({**CHANGES, **NO_CHANGES})), max_size=3))
 def test_any_order_of_changes_is_seen(cache_database: CacheDatabase, order: list[str]) -> None:
     table = CachedTable(cache_database)

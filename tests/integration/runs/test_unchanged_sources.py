@@ -171,7 +171,7 @@ def test_a_file_that_changes_while_it_is_read_is_read_again(
     assert not is_read(job)
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(
     st.lists(
         st.sampled_from(
