@@ -39,7 +39,8 @@ SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid
 TABLES = """
 SELECT count(*) FROM pg_class WHERE relkind IN ('r', 'p')
    AND relnamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)
-   AND relnamespace::regnamespace::text NOT LIKE 'pg_toast%' AND relname <> 'cached_table'
+   AND relnamespace::regnamespace::text NOT LIKE 'pg_toast%'
+   AND relname NOT IN ('cached_table', 'source_version')
 """
 COPYING = """
 SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%FROM STDIN%' AND pid <> pg_backend_pid()

@@ -119,7 +119,8 @@ class CachingRun:
     ) -> Receipt:
         note = f"The source has not changed since {clock.to_wire(since)}; nothing was read."
         self._log(1, note)
-        receipt = Receipt("full", watermark=standing.watermark, notes=(note,))
+        mode: Mode = "full" if self._is_full_for_certain(standing) else "incremental"
+        receipt = Receipt(mode, watermark=standing.watermark, notes=(note,))
         target.commit_unchanged(receipt, lambda: self._emit(Committing()))
         return receipt
 

@@ -34,6 +34,10 @@ from tidewell.sources.postgresql.source import PostgreSQLSource
 from tidewell.sources.protocol import Comparison, Environment, ReadRequest, WritableSource
 from tidewell.sources.server import ServerAddress
 
+SESSIONS = """
+SELECT count(*) FROM pg_stat_activity
+ WHERE datname = current_database() AND application_name = 'tidewell'
+"""
 ALLOWED = Environment(egress=EgressRules.parse("127.0.0.0/8"))
 
 
@@ -327,6 +331,23 @@ def test_a_read_that_is_blocked_ends_at_once(
     assert stopped_after(source, 0.5, lambda: rows(source, "slow")) < 5
     with pytest.raises(Stopped):
         source.schemas()
+
+
+def test_a_read_that_nobody_goes_on_with_ends_when_its_source_is_closed(
+    cache_database: CacheDatabase, database: psycopg.Connection[Any]
+) -> None:
+    """Also while somebody still has hold of it, as an error's traceback does."""
+    database.execute(
+        "CREATE TABLE t AS SELECT n, repeat('x', 100) FROM generate_series(1, 500000) n"
+    )
+    with opened(cache_database) as source:
+        batches = source.read(ReadRequest("public", "t")).batches
+        batches.read_next_batch()
+    deadline = time.monotonic() + 10
+    while database.execute(SESSIONS).fetchone() != (0,):
+        assert time.monotonic() < deadline, "the server still waits for a reader"
+        time.sleep(0.05)
+    del batches
 
 
 def test_a_statement_that_is_blocked_ends_and_changes_nothing(

@@ -6,7 +6,6 @@ protocol's messages (PostgreSQL's documentation, 54.7 "Message Formats"): the co
 nothing else afterwards. Over TLS only libpq has the bytes, and the rows come from it.
 """
 
-import os
 import select
 import socket
 from collections.abc import Callable, Iterator, Sequence
@@ -84,7 +83,11 @@ def _from_socket(descriptor: int, wait: Callable[[], None]) -> Iterator[Rows]:
     position = 0
     starts: list[int] = []
     header = True
-    with socket.socket(fileno=os.dup(descriptor)) as way:
+    # Not a copy of the descriptor: whoever closes the connection hangs up for certain, also while a
+    # read that nobody goes on with is still held by somebody, as an error's traceback does. The
+    # server would wait for good for a reader of the rest.
+    way = socket.socket(fileno=descriptor)
+    try:
         way.setblocking(False)
         while True:
             end = len(buffer)
@@ -108,6 +111,8 @@ def _from_socket(descriptor: int, wait: Callable[[], None]) -> Iterator[Rows]:
                 del buffer[:position]
                 position, starts, header = 0, [], header and not starts
             buffer += _received(way, wait)
+    finally:
+        way.detach()
 
 
 def _received(way: socket.socket, wait: Callable[[], None]) -> bytes:

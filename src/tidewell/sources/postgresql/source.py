@@ -195,6 +195,8 @@ class PostgreSQLSource(WritableSource, SplittableSource):
                 for rows, begins in copied_rows(connection, statement, self._address):
                     yield decoder.batch(rows, begins)
                     self._waiting.check()
+                    if connection.closed:  # its descriptor may be another's by now
+                        raise psycopg.OperationalError("the connection was closed")
         finally:
             if connection in self._open:
                 self._open.remove(connection)

@@ -9,8 +9,9 @@ from tidewell.sources.protocol import Split
 from tidewell.state.statements import statements
 
 _SQL = statements("tidewell.sources.postgresql", "splitting.sql")
-_SAMPLED_ROWS = 20_000
-"""Rows whose quantiles are the bounds: with them the ranges differ by a few per cent."""
+_SAMPLED_ROWS = 100_000
+"""Rows whose quantiles are the bounds: with them the ranges differ by a few per cent. Rows of one
+page are alike, so that some thousand pages count and not the rows."""
 
 
 def can_split(kind: pa.DataType) -> bool:
