@@ -168,3 +168,5 @@ def test_any_order_of_changes_is_seen(cache_database: CacheDatabase, order: list
     finally:
         apply(table, "DROP SCHEMA IF EXISTS public CASCADE; CREATE SCHEMA public")
         drop_cached_table(table.address, table.job_id)
+        # What was made there beside has the names that the next table and its key would get.
+        apply(table, 'DROP SCHEMA IF EXISTS "My shop" CASCADE')
