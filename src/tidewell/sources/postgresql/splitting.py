@@ -1,5 +1,7 @@
 """Where a PostgreSQL table can be cut, so that several processes read a part of it each."""
 
+from contextlib import suppress
+
 import psycopg
 import pyarrow as pa
 from psycopg import sql
@@ -36,31 +38,21 @@ def split(
 
     None where the server cannot take a sample: some speak PostgreSQL's protocol and are others.
     """
-    try:
-        with connection.transaction():
-            return _split(connection, name, column, ranges, least, moment)
-    except (psycopg.ProgrammingError, psycopg.NotSupportedError):
-        return None
-
-
-def _split(
-    connection: Connection,
-    name: tuple[str, str],
-    column: str,
-    ranges: int,
-    least: int,
-    moment: str,
-) -> Split:
-    parts = {"table": sql.Identifier(*name), "column": sql.Identifier(column)}
-    plan = connection.execute(sql.SQL(_SQL["estimate"]).format(**parts)).fetchone()
-    rows = int(plan[0][0]["Plan"]["Plan Rows"]) if plan else 0
-    if rows < least:
-        return Split(rows)
-    share = min(100.0, 100.0 * _SAMPLED_ROWS / max(rows, 1))
-    statement = sql.SQL(_SQL["bounds"]).format(**parts, share=sql.Literal(share))
-    quantiles = [number / ranges for number in range(1, ranges)]
-    found = connection.execute(statement, {"quantiles": quantiles}).fetchall()
-    return Split(rows, tuple(_as_compared(bound) for (bound,) in found), moment)
+    with (
+        suppress(psycopg.ProgrammingError, psycopg.NotSupportedError),
+        connection.transaction(),
+    ):
+        parts = {"table": sql.Identifier(*name), "column": sql.Identifier(column)}
+        plan = connection.execute(sql.SQL(_SQL["estimate"]).format(**parts)).fetchone()
+        rows = int(plan[0][0]["Plan"]["Plan Rows"]) if plan else 0
+        if rows < least:
+            return Split(rows)
+        share = min(100.0, 100.0 * _SAMPLED_ROWS / max(rows, 1))
+        statement = sql.SQL(_SQL["bounds"]).format(**parts, share=sql.Literal(share))
+        quantiles = [number / ranges for number in range(1, ranges)]
+        found = connection.execute(statement, {"quantiles": quantiles}).fetchall()
+        return Split(rows, tuple(_as_compared(bound) for (bound,) in found), moment)
+    return None
 
 
 def _as_compared(bound: str) -> str:
