@@ -165,9 +165,10 @@ def sessions(shop: CacheDatabase) -> int:
 
 
 def parts() -> list[psutil.Process]:
+    """Of this process: a node that other tests left running has run processes of its own."""
     return [
         one
-        for one in psutil.Process().children(recursive=True)
+        for one in psutil.Process().children()
         if "tidewell.runs.child" in " ".join(one.cmdline())
     ]
 
