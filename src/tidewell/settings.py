@@ -63,6 +63,14 @@ class Settings(BaseSettings):
             "never more than one; 0: half as many as there are processors, at most 4."
         ),
     )
+    run_processes_rows: int = Field(
+        default=1_000_000,
+        ge=1_000,
+        description=(
+            "Rows from which a table is large enough for TIDEWELL_RUN_PROCESSES; less where "
+            "sources are far or slow."
+        ),
+    )
     shutdown_grace: int = Field(
         default=10,
         ge=0,

@@ -48,6 +48,12 @@ _END = sql.SQL("'(4294967295,0)'")
 _A_ROW = np.uint64(0x9E3779B97F4A7C15)
 """Added for each row: one whose hash is zero (nothing but NULLs can be) counts as well."""
 CHANGED_MEANWHILE = "The cached table was changed while the run read its source: run it again."
+_ANOTHER_SHAPE = (
+    psycopg.errors.UndefinedColumn,
+    psycopg.errors.UndefinedFunction,
+    psycopg.errors.UndefinedTable,
+)
+"""What PostgreSQL says where a table is not as it was when the statement was made."""
 
 Column = tuple[str, Held]
 
@@ -244,7 +250,10 @@ class Difference:
                     end=_END if after > pages else sql.Literal(f"({after},0)"),
                     **parts,
                 )
-                answer = cursor.execute(statement).fetchone()
+                try:
+                    answer = cursor.execute(statement).fetchone()
+                except _ANOTHER_SHAPE as error:
+                    raise CacheConflict(CHANGED_MEANWHILE) from error
                 if answer and answer[0] is not None:
                     yield answer
 

@@ -31,7 +31,7 @@ class CachingTask:
     `source` and `cache` are connection values (keys spelled as declared); `secrets` are the values
     that no line of the log may show. `reload` asks for a full load whatever the watermark says.
     `retries` and `timeout_seconds` are for the worker. `processes` is how many may load the table
-    for the first time, if it is large. `attempt` is the fence's number, which rises
+    for the first time, if it has `processes_rows` or more. `attempt` is the fence's number, which rises
     over all runs; `nth` is what people are told: 1 for the run's first attempt.
     """
 
@@ -61,6 +61,7 @@ class CachingTask:
     retries: int = 0
     timeout_seconds: int | None = None
     processes: int = 1
+    processes_rows: int = 1_000_000
     file_roots: tuple[str, ...] = ()
     egress: str = ""
     manifests: str = ""

@@ -8,10 +8,6 @@ from tidewell.runs.reading import SourceTable
 from tidewell.runs.watermark import Watermark
 from tidewell.sources.protocol import Comparison, Source, Split, SplittableSource
 
-ROWS_TO_SPLIT = 1_000_000
-"""From so many rows on: to start a process takes 1.2 s of a core, in which a run alone loads nearly
-a million rows from near, and some ten thousand from far (benchmarks/RESULTS.md)."""
-
 
 @dataclass(frozen=True)
 class Ranges:
@@ -45,7 +41,7 @@ def ranges(
     if first is None or first.nullable or first.name not in table.key[:1]:
         return None
     split = source.split(
-        task.source_schema, task.source_table, first.name, task.processes, ROWS_TO_SPLIT
+        task.source_schema, task.source_table, first.name, task.processes, task.processes_rows
     )
     if split is None or not split.bounds:
         return None

@@ -84,6 +84,7 @@ def caching_task(
         retries=params.most_retries,
         timeout_seconds=params.timeout_seconds,
         processes=settings.most_run_processes(),
+        processes_rows=settings.run_processes_rows,
         file_roots=tuple(str(root) for root in settings.file_roots()),
         egress=settings.egress_allow,
         manifests=str(settings.manifests.resolve()) if settings.manifests else "",

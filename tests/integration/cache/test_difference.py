@@ -184,16 +184,34 @@ def test_a_long_read_looks_at_the_copy_again(
     assert len(table.rows()) == 1_000
 
 
-def test_a_table_that_was_changed_meanwhile_is_not_written(table: CachedTable) -> None:
+@pytest.mark.parametrize("is_seen_first", [True, False])
+@pytest.mark.parametrize("change", ["ALTER value TYPE text", "RENAME value TO price"])
+def test_a_table_that_was_changed_meanwhile_is_not_written(
+    table: CachedTable, monkeypatch: pytest.MonkeyPatch, change: str, is_seen_first: bool
+) -> None:
+    """Whether its rows were looked at before the change or after it."""
     table.load(numbers(100), key=("id",))
+    changed, looked = threading.Event(), threading.Event()
+    look = difference.Difference._look
+
+    def ordered(self: difference.Difference) -> float:
+        assert is_seen_first or changed.wait(10)
+        took = look(self)
+        looked.set()
+        return took
+
+    monkeypatch.setattr(difference.Difference, "_look", ordered)
 
     def meanwhile() -> Iterator[pa.RecordBatch]:
         yield from numbers(100, {5: 6}).to_batches()
-        table.execute('ALTER TABLE "My shop".orders ALTER value TYPE text')
+        assert not is_seen_first or looked.wait(10)
+        table.execute(f'ALTER TABLE "My shop".orders {change}')
+        changed.set()
 
     with pytest.raises(CacheConflict, match="run it again"):
         load(table, numbers(1), meanwhile())
-    assert ("5",) in table.rows("value")
+    column = "price" if "price" in change else "value"
+    assert "5" in [str(value) for (value,) in table.rows(column)]
 
 
 @pytest.mark.parametrize("key", [("id",), ()])
