@@ -8,7 +8,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
 UV_VERSION := 0.13.9
-INSTALL := $(UV) pip install --quiet --python $(BIN)/python
+# Compiled at once: where PYTHONDONTWRITEBYTECODE is set, each process would compile all of it anew.
+INSTALL := $(UV) pip install --quiet --compile-bytecode --python $(BIN)/python
 DONE := $(VENV)/.done
 
 help: ## show this list
@@ -117,8 +118,8 @@ clean: ## remove what was installed and built; data in .tidewell stays
 	rm -rf $(VENV) node_modules tests/*/node_modules website/node_modules .mypy_cache .ruff_cache .pytest_cache
 
 # What is installed, each step once for each state of its lock.
-install: $(DONE)/project $(DONE)/demo
-install-dev: $(DONE)/project $(DONE)/demo $(DONE)/dev $(DONE)/odata $(DONE)/mailchimp $(DONE)/connectors $(DONE)/axe $(DONE)/mermaid \
+install: $(DONE)/project $(DONE)/demo $(DONE)/compiled
+install-dev: $(DONE)/project $(DONE)/demo $(DONE)/compiled $(DONE)/dev $(DONE)/odata $(DONE)/mailchimp $(DONE)/connectors $(DONE)/axe $(DONE)/mermaid \
 	$(DONE)/postgresql $(DONE)/system
 
 $(BIN)/python:
@@ -136,6 +137,10 @@ $(DONE)/locked: requirements.lock requirements-build.lock $(DONE)/uv
 
 $(DONE)/project: pyproject.toml src/tidewell/__init__.py $(DONE)/locked
 	$(INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(DONE)/compiled: $(shell find src -name '*.py') $(DONE)/project
+	$(BIN)/python -m compileall -q src
 	@touch $@
 
 # Only the data of this package is used; its own dependency, pandas, stays out.
