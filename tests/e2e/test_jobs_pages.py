@@ -16,6 +16,9 @@ from tests.product import Customer, command, ok, run_now, wait_for_end
 from tests.running_product import Product
 from tests.slow_source import slow_source
 
+SCREENS = [(320, "light"), (800, "dark"), (1400, "light")]
+"""What is wide or narrow does not ask for colours, nor a contrast for the width."""
+
 
 @pytest.fixture
 def folder(product: Product, tmp_path: Path) -> Path:
@@ -528,8 +531,7 @@ def test_connections_are_seen_tried_and_deleted(
     assert ok(client.get("/api/job/list"))["jobs"] == []
 
 
-@pytest.mark.parametrize("width", [320, 800, 1400])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("width", "scheme"), SCREENS)
 def test_every_width_and_a_long_history(
     browser: Browser,
     client: httpx.Client,
@@ -569,8 +571,7 @@ def test_every_width_and_a_long_history(
         person.looks_right(f"new-schedule-{width}-{scheme}")
 
 
-@pytest.mark.parametrize("width", [320, 800, 1400])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("width", "scheme"), SCREENS)
 def test_every_width_of_what_is_asked_and_of_what_is_wrong(
     browser: Browser,
     client: httpx.Client,
@@ -608,8 +609,7 @@ def test_every_width_of_what_is_asked_and_of_what_is_wrong(
         expect(page.get_by_role("heading", name="Jobs", exact=True)).to_be_visible()
 
 
-@pytest.mark.parametrize("width", [320, 800, 1400])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("width", "scheme"), SCREENS)
 def test_every_width_of_a_failure_and_of_connections(
     browser: Browser,
     client: httpx.Client,

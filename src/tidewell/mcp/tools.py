@@ -11,6 +11,8 @@ import httpx
 from fastapi import FastAPI
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from mcp.server.transport_security import TransportSecuritySettings
 from mcp.types import ToolAnnotations
 from pydantic import Field
 
@@ -27,7 +29,23 @@ JobId = Annotated[str, Field(description="Id of the job.")]
 Asked = Context[Any, Any]
 
 
-def make_server(app: FastAPI) -> MCPServer[Any]:
+def make_manager(app: FastAPI) -> StreamableHTTPSessionManager:
+    """What answers requests, while it runs.
+
+    Without sessions: any node answers any request, and each one is checked like a call of the API.
+    """
+    server = _server(app)
+    # The SDK makes its manager together with an application of its own, which nobody serves.
+    server.streamable_http_app(
+        json_response=True,
+        stateless_http=True,
+        # A page that a browser was led to has no token, whatever host it names.
+        transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
+    )
+    return server.session_manager
+
+
+def _server(app: FastAPI) -> MCPServer[Any]:
     """The server over an application of ours."""
     server: MCPServer[Any] = MCPServer(
         "Tidewell",

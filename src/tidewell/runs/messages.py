@@ -31,8 +31,8 @@ class CachingTask:
     `source` and `cache` are connection values (keys spelled as declared); `secrets` are the values
     that no line of the log may show. `reload` asks for a full load whatever the watermark says.
     `retries` and `timeout_seconds` are for the worker. `processes` is how many may load the table
-    for the first time, if it has `processes_rows` or more. `attempt` is the fence's number, which rises
-    over all runs; `nth` is what people are told: 1 for the run's first attempt.
+    for the first time, if it has `processes_rows` or more. `attempt` is the fence's number, which
+    rises over all runs; `nth` is what people are told: 1 for the run's first attempt.
     """
 
     run_id: UUID
