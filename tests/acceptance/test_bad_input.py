@@ -283,7 +283,8 @@ def test_a_source_that_is_down_is_told_by_the_first_run(
     assert tested["isTested"] is False
     assert "refused" in tested["testError"]
 
-    body = caching(source, sourceName="Gone", sourceSchema="OData", sourceTable="Orders")
+    table = {"sourceName": "Gone", "sourceSchema": "OData", "sourceTable": "Orders"}
+    body = caching(source, **table, retries="1")
     job = ok(client.post("/api/job/create", json=body))["jobs"][0]
     assert wait_for_end(client, job["id"])["lastRun"]["status"] == "JOB_FAILED"
     run = ok(client.get(f"/api/job/{job['id']}/runs"))["runs"][0]
@@ -300,7 +301,8 @@ def test_a_source_that_never_answers_holds_nobody_up(
         source = connect(client, "Silent", "OData", f"URL={url};Timeout=1")
         tested = ok(client.post(f"/api/connections/{source}/test"))
         assert tested["isTested"] is False
-        body = caching(source, sourceName="Silent", sourceSchema="OData", sourceTable="Orders")
+        table = {"sourceName": "Silent", "sourceSchema": "OData", "sourceTable": "Orders"}
+        body = caching(source, **table, retries="0")
         job = ok(client.post("/api/job/create", json=body))["jobs"][0]
         assert wait_for_end(client, job["id"])["lastRun"]["status"] == "JOB_FAILED"
     assert tables(cache) == []
