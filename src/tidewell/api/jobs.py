@@ -51,7 +51,6 @@ JobId = Annotated[
 RunId = Annotated[
     str, Path(description="The id of a run.", json_schema_extra={"format": "uuid", "example": RUN})
 ]
-_LIST_PART = 250
 _NO_ROOM = "there is no cache connection yet, or another job caches this table"
 _OF_JOB = ("getJob", "updateJob", "runJob", "stopJob", "listRuns", "deleteJob")
 
@@ -59,17 +58,14 @@ _OF_JOB = ("getJob", "updateJob", "runJob", "stopJob", "listRuns", "deleteJob")
 @router.get("/job/list", operation_id="listJobs", response_model=Jobs)
 async def list_jobs(caller: AccountCaller, node: Node) -> Response:
     """The sub-account's jobs, oldest first."""
-    async with node.database.transaction() as connection:
-        rows = await jobs.listed_as_text(
-            connection, caller.account_id, caller.connection_ids, clock.now()
-        )
     # As it is: to check ten thousand jobs against the model takes longer than all else. In parts,
     # so that other calls come between, and no heap of objects waits for the garbage collector.
     parts = []
-    for start in range(0, len(rows), _LIST_PART):
-        part = [job_of_texts(row) for row in rows[start : start + _LIST_PART]]
-        parts.append(orjson.dumps(part)[1:-1])
-        await asyncio.sleep(0)
+    async with node.database.transaction() as connection:
+        of_account = (caller.account_id, caller.connection_ids, clock.now())
+        async for rows in jobs.listed_as_text(connection, *of_account):
+            parts.append(orjson.dumps([job_of_texts(row) for row in rows])[1:-1])
+            await asyncio.sleep(0)
     body = b'{"jobs":[' + b",".join(parts) + b"]}"
     return Response(body, media_type="application/json")
 

@@ -1,6 +1,6 @@
 """All queries on jobs; every one takes the account, save the ticker's own."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,6 +16,7 @@ from tidewell.state.database import Connection
 from tidewell.state.statements import statements
 
 _SQL = statements("tidewell.jobs", "queries.sql")
+_ROWS_AT_ONCE = 250
 
 
 @dataclass(frozen=True)
@@ -94,18 +95,25 @@ async def listed_as_text(
     account_id: UUID,
     connection_ids: Collection[UUID] | None,
     now: datetime,
-) -> list[tuple[Any, ...]]:
-    """The same jobs in the same order, each as the arguments of `job_of_texts`."""
+) -> AsyncIterator[list[tuple[Any, ...]]]:
+    """The same jobs in the same order, each as the arguments of `job_of_texts`, some at a time.
+
+    They come while PostgreSQL still looks for the next ones: two processors share the work.
+    """
+    params = {
+        "account_id": account_id,
+        "now": now,
+        "connection_ids": None if connection_ids is None else list(connection_ids),
+    }
     async with connection.cursor(row_factory=tuple_row) as cursor:
-        await cursor.execute(
-            _SQL["list_jobs_as_text"],
-            {
-                "account_id": account_id,
-                "now": now,
-                "connection_ids": None if connection_ids is None else list(connection_ids),
-            },
-        )
-        return await cursor.fetchall()
+        rows = []
+        async for row in cursor.stream(_SQL["list_jobs_as_text"], params, size=_ROWS_AT_ONCE):
+            rows.append(row)
+            if len(rows) == _ROWS_AT_ONCE:
+                yield rows
+                rows = []
+        if rows:
+            yield rows
 
 
 async def one(
