@@ -153,11 +153,15 @@ class CachingRun:
         )
 
         def batches() -> Iterator[pa.RecordBatch]:
+            began, started = clock.now(), time.monotonic()
             with tracing.span("read source", kind=SpanKind.CLIENT, driver=task.driver):
                 for batch in table.rows(where):
                     if watermark:
                         watermark.see(batch)
                     yield batch
+            # What is changed while a part of `maxRowsPerRun` is read, is after that part.
+            if watermark and not any(one.operator == "<=" for one in where):
+                watermark.has_read(began, time.monotonic() - started)
             reached("after read")
 
         plan = LoadPlan(

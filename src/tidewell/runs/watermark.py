@@ -5,7 +5,8 @@ finds the edge rows again; their keys make the repetition harmless.
 """
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
+from math import ceil
 from typing import Any
 
 import pyarrow as pa
@@ -18,6 +19,9 @@ from tidewell.sources.residual import typed
 OVERLAP = timedelta(seconds=60)
 """How far before the watermark an increment starts to read where the column is a time: rows whose
 transaction committed late carry an earlier time than rows that were already read."""
+
+_DAY = 24 * 60 * 60
+_UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
 def can_be_watermark(kind: pa.DataType) -> bool:
@@ -69,6 +73,26 @@ class Watermark:
             self._greatest is None or pc.greater(greatest, self._greatest).as_py()
         ):
             self._greatest = greatest
+
+    def has_read(self, began: datetime, seconds: float) -> None:
+        """Take into account how long it took to read all rows that there were, from `began` on.
+
+        A source that is read in pages may change a row that was read already, and then one of the
+        last page, which is later still. Seen from the greatest time the first change was at most
+        as long ago as the read took, by the source's own clock. So a read that the overlap does
+        not cover moves the watermark to that point only, and never back. Where the greatest time
+        is a day before the read, whatever the clocks say, nothing was changed meanwhile.
+        """
+        if self._greatest is None or not self.overlaps:
+            return
+        if seconds <= OVERLAP.total_seconds() / 6:
+            return
+        if self._greatest.value / _UNITS[self._kind.unit] < began.timestamp() - _DAY:
+            return
+        took = pa.scalar(timedelta(seconds=ceil(seconds)), pa.duration(self._kind.unit))
+        self._greatest = pc.subtract(self._greatest, took)
+        if self._stored is not None and pc.less(self._greatest, self._stored).as_py():
+            self._greatest = self._stored
 
     @property
     def overlaps(self) -> bool:
