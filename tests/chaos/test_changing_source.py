@@ -2,30 +2,17 @@
 
 import random
 import re
-from dataclasses import asdict, dataclass, field
-from itertools import count
-from typing import Any
-from uuid import uuid4
+from dataclasses import dataclass, field
 
-import psycopg
 import pytest
-from psycopg import sql
 
 from tests.chaos.counts import COUNTS, chance
 from tests.conftest import CacheDatabase
-from tests.integration.cache.conftest import LOOPBACK
 from tests.odd_service import Answer, Request, odd_service
-from tidewell.cache import CacheAddress
-from tidewell.cache.plan import Receipt
-from tidewell.connections import strings
-from tidewell.runs.caching import CachingRun
-from tidewell.runs.log import RunLog
-from tidewell.runs.messages import CachingTask
-from tidewell.sources import registry
+from tests.things_job import ThingsJob
 
 PAGE = 7
 RUNS = 5
-_ATTEMPTS = count(1)
 _MORE = re.compile(r"at ge ([0-9]+)")
 
 
@@ -84,50 +71,6 @@ class World:
         return Answer({"value": found[:PAGE], "@odata.nextLink": following.replace(" ", "%20")})
 
 
-class ChangingJob:
-    """A job over that source, run as a run's process runs it."""
-
-    def __init__(self, url: str, cache: CacheDatabase, *, incremental: bool) -> None:
-        self._url = url
-        self._cache = cache
-        self._incremental = incremental
-        self._job_id = uuid4()
-
-    def run(self, *, reload: bool = False) -> Receipt:
-        one = self._cache
-        address = CacheAddress(
-            one.host, one.port, one.user, one.database, one.password, egress=LOOPBACK
-        )
-        task = CachingTask(
-            run_id=uuid4(),
-            job_id=self._job_id,
-            attempt=next(_ATTEMPTS),
-            driver="OData",
-            source=strings.parse(f"URL={self._url}", registry.driver("OData").keys),
-            cache=asdict(address),
-            secrets=(),
-            connection_name="World",
-            source_schema="OData",
-            source_table="Things",
-            cache_schema="World",
-            cache_table=f"t{self._job_id.hex}",
-            time_column="at" if self._incremental else "",
-            reload=reload,
-            egress=LOOPBACK,
-        )
-        return CachingRun(task, _ignore, RunLog(_ignore, 1, ())).execute()
-
-    def rows(self) -> list[tuple[Any, ...]]:
-        with psycopg.connect(self._cache.url) as connection:
-            place = sql.Identifier("World", f"t{self._job_id.hex}")
-            query = sql.SQL('SELECT "ID", at, name FROM {} ORDER BY 1').format(place)
-            return connection.execute(query).fetchall()
-
-
-def _ignore(_: object) -> None:
-    """What the run says is not looked at."""
-
-
 @pytest.mark.parametrize("seed", range(COUNTS.changing))
 @pytest.mark.parametrize("mode", ["full", "incremental"])
 def test_nothing_is_doubled_ever_and_nothing_is_lost_after_a_full_refresh(
@@ -142,7 +85,7 @@ def test_nothing_is_doubled_ever_and_nothing_is_lost_after_a_full_refresh(
         '<Property Name="name" Type="Edm.String"/>'
     )
     with odd_service(world.page, properties) as service:
-        job = ChangingJob(service.url, cache_database, incremental=mode == "incremental")
+        job = ThingsJob(service.url, cache_database, "at" if mode == "incremental" else "")
         for _ in range(RUNS):
             receipt = job.run()
             keys = [row[0] for row in job.rows()]

@@ -1,30 +1,19 @@
 """An OData service that changes rows between its pages, while a run takes long to read them."""
 
 import time
-from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from itertools import count
-from uuid import UUID, uuid4
 
-import psycopg
 import pytest
 
 from tests.conftest import CacheDatabase
-from tests.integration.cache.conftest import LOOPBACK
 from tests.odd_service import Answer, Request, odd_service
-from tidewell.cache import CacheAddress
-from tidewell.connections import strings
+from tests.things_job import ThingsJob
 from tidewell.runs import watermark
-from tidewell.runs.caching import CachingRun
-from tidewell.runs.log import RunLog
-from tidewell.runs.messages import CachingTask
-from tidewell.sources import registry
 
 PROPERTIES = (
     '<Property Name="at" Type="Edm.DateTimeOffset" Precision="6" Nullable="false"/>'
     '<Property Name="name" Type="Edm.String"/>'
 )
-_ATTEMPTS = count(1)
 
 
 class World:
@@ -32,7 +21,6 @@ class World:
 
     def __init__(self) -> None:
         self.rows = {1: ("old", datetime.now(UTC)), 2: ("old", datetime.now(UTC))}
-        self.bounds: list[str] = []
 
     def page(self, request: Request) -> Answer:
         """What the client asks for, of the rows as they are now."""
@@ -55,38 +43,14 @@ class World:
         return {"ID": key, "name": name, "at": at.isoformat()}
 
 
-def run(url: str, cache: CacheDatabase, job_id: UUID) -> str:
-    address = CacheAddress(
-        cache.host, cache.port, cache.user, cache.database, cache.password, egress=LOOPBACK
-    )
-    task = CachingTask(
-        run_id=uuid4(),
-        job_id=job_id,
-        attempt=next(_ATTEMPTS),
-        driver="OData",
-        source=strings.parse(f"URL={url}", registry.driver("OData").keys),
-        cache=asdict(address),
-        secrets=(),
-        connection_name="World",
-        source_schema="OData",
-        source_table="Things",
-        cache_schema="World",
-        cache_table="things",
-        time_column="at",
-        egress=LOOPBACK,
-    )
-    return CachingRun(task, lambda _: None, RunLog(lambda _: None, 1, ())).execute().mode
-
-
 def test_a_row_that_changes_after_its_page_comes_with_the_next_increment(
     cache_database: CacheDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Two seconds are to this what two minutes are to the true overlap.
     monkeypatch.setattr(watermark, "OVERLAP", timedelta(seconds=1))
-    world, job_id = World(), uuid4()
+    world = World()
     with odd_service(world.page, PROPERTIES) as service:
-        assert run(service.url, cache_database, job_id) == "full"
-        assert run(service.url, cache_database, job_id) == "incremental"
-    with psycopg.connect(cache_database.url) as connection:
-        rows = connection.execute('SELECT "ID", name FROM "World".things ORDER BY 1').fetchall()
-    assert rows == [(1, "new"), (2, "new")]
+        job = ThingsJob(service.url, cache_database, "at")
+        assert job.run().mode == "full"
+        assert job.run().mode == "incremental"
+    assert [(key, name) for key, _, name in job.rows()] == [(1, "new"), (2, "new")]
