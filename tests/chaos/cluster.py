@@ -74,6 +74,19 @@ class Cluster:
     def is_up(self, name: str) -> bool:
         return name in self.running and self.running[name].poll() is None
 
+    def is_at_work(self, name: str) -> bool:
+        """Whether a node has come up: a worker has processes for runs, an API node answers."""
+        if not self.is_up(name):
+            return False
+        if name.startswith("worker"):
+            return bool(self._children_of(name))
+        command = self.commands[name]
+        port = command[command.index("--port") + 1]
+        try:
+            return httpx.get(f"http://127.0.0.1:{port}/readyz").is_success
+        except httpx.TransportError:
+            return False
+
     def kill(self, name: str) -> None:
         """kill -9 a node."""
         self.running[name].kill()
@@ -81,14 +94,16 @@ class Cluster:
 
     def children(self) -> list[psutil.Process]:
         """The processes that execute runs, of all workers."""
+        return [child for name in self.running for child in self._children_of(name)]
+
+    def _children_of(self, name: str) -> list[psutil.Process]:
         found = []
-        for name, process in self.running.items():
-            if name.startswith("worker") and process.poll() is None:
-                with suppress(psutil.NoSuchProcess):
-                    for child in psutil.Process(process.pid).children():
-                        with suppress(psutil.NoSuchProcess):
-                            if "tidewell.runs.child" in child.cmdline():
-                                found.append(child)
+        if name.startswith("worker") and self.is_up(name):
+            with suppress(psutil.NoSuchProcess):
+                for child in psutil.Process(self.running[name].pid).children():
+                    with suppress(psutil.NoSuchProcess):
+                        if "tidewell.runs.child" in child.cmdline():
+                            found.append(child)
         return found
 
     def order(self, point: str, number: signal.Signals, process: str) -> None:

@@ -15,6 +15,7 @@ from tests.chaos.watching import RECOVERY_SECONDS, Judge, Reader
 
 AT_ONCE = 5
 _STUCK_SECONDS = 60.0
+_TOLD_EVERY = 100
 
 
 class Killer:
@@ -29,6 +30,7 @@ class Killer:
         self._ordered: dict[str, str] = {}
         self._at_points: Counter[str] = Counter()
         self._counted = set(cluster.carried_out())  # of tests before this one
+        self._told = _TOLD_EVERY
 
     @property
     def kills(self) -> int:
@@ -45,6 +47,9 @@ class Killer:
             point, _ = done[order]
             self._at_points[f"{self._ordered.pop(point)} {point}"] += 1
         self._counted |= done.keys()
+        if self.kills >= self._told:  # a campaign takes hours: how far it has come
+            print(f"{self.kills} of {self._most} kills: {self.told()}", flush=True)
+            self._told += _TOLD_EVERY
         waiting = len(self._ordered)
         if self.kills >= self._most:
             return False
@@ -67,7 +72,8 @@ class Killer:
         else:
             names = [name for name in cluster.commands if name.startswith(victim)]
             name = self._plan.choice(names)
-            if not cluster.is_up(name):
+            # On a slow machine they would otherwise die before they have done anything, forever.
+            if not cluster.is_at_work(name):
                 return
             cluster.kill(name)
         self._at_random[victim] += 1
