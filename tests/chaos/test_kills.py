@@ -104,6 +104,7 @@ def test_whatever_is_killed_no_row_is_lost_and_none_is_doubled(stage: Stage) -> 
         last = (0, began)
         while killer.step():
             campaign.step(plan)
+            campaign.hurry()
             cluster.keep_up()
             time.sleep(0.05)
             if killer.kills > last[0]:
