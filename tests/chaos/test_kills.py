@@ -2,6 +2,8 @@
 
 import random
 import signal
+import subprocess
+import sys
 import time
 from collections import Counter
 from contextlib import suppress
@@ -12,10 +14,21 @@ from tests.chaos.cluster import CHILD_POINTS, WORKER_POINTS, Cluster
 from tests.chaos.conftest import Stage
 from tests.chaos.counts import COUNTS, chance
 from tests.chaos.watching import RECOVERY_SECONDS, Judge, Reader
+from tidewell.runs.children import PROGRAM
 
 AT_ONCE = 5
 _STUCK_SECONDS = 60.0
 _TOLD_EVERY = 100
+
+
+def start_seconds() -> float:
+    """How long a run's process takes to start on this machine.
+
+    The pace of the killer: were it faster than that, no run would ever come to its end.
+    """
+    began = time.monotonic()
+    subprocess.run([sys.executable, "-m", PROGRAM], stdin=subprocess.DEVNULL, check=True)
+    return time.monotonic() - began
 
 
 class Killer:
@@ -31,6 +44,7 @@ class Killer:
         self._at_points: Counter[str] = Counter()
         self._counted = set(cluster.carried_out())  # of tests before this one
         self._told = _TOLD_EVERY
+        self._longest_pause = start_seconds()
 
     @property
     def kills(self) -> int:
@@ -54,7 +68,7 @@ class Killer:
         if self.kills >= self._most:
             return False
         if time.monotonic() >= self._next and self.kills + waiting < self._most:
-            self._next = time.monotonic() + self._plan.uniform(0.0, 0.3)
+            self._next = time.monotonic() + self._plan.uniform(0.0, self._longest_pause)
             victim = self._plan.choices(["child", "worker", "api"], [66, 20, 14])[0]
             if self._plan.random() < 0.25:
                 self._kill(victim)
