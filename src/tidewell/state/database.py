@@ -18,6 +18,7 @@ Connection = psycopg.AsyncConnection[DictRow]
 
 
 _TRUSTED_SECONDS = 2.0
+_RECONNECT_SECONDS = 1.0
 _SQL = statements("tidewell.state", "session.sql")
 
 
@@ -65,6 +66,10 @@ class Database:
             timeout=timeout,
             check=_check,
             reset=_note_return,
+            # The pool would wait twice as long after each failed attempt, so that a server that was
+            # away for two minutes would be without us for two more.
+            reconnect_timeout=_RECONNECT_SECONDS,
+            reconnect_failed=_try_again,
             open=False,
             name="state",
         )
@@ -108,6 +113,11 @@ async def _use_utc(connection: Connection) -> None:
     """PgBouncer knows the time zone of each of its clients, and hands it on to the sessions."""
     await connection.execute(_SQL["use_utc"])
     await connection.commit()
+
+
+async def _try_again(pool: AsyncConnectionPool[Connection]) -> None:
+    """Who waits for a connection gets the first that can be had, however long it was none."""
+    await pool.check()
 
 
 async def _note_return(connection: Connection) -> None:

@@ -1,9 +1,13 @@
 """The pool of the state database: what ended between two transactions is not handed out."""
 
+import asyncio
 import contextlib
 
 import psycopg
+import pytest
 
+from tests.faulty_relay import Fault, relay
+from tidewell.errors import Unavailable
 from tidewell.state.database import Database
 
 END = """
@@ -19,6 +23,33 @@ async def test_a_session_that_the_server_has_ended_costs_no_request(database_url
                 await connection.execute("SELECT 1")
             with psycopg.connect(database_url, autocommit=True) as other:
                 assert (True,) in other.execute(END).fetchall()
+
+
+async def test_who_asks_once_the_server_is_back_is_served_however_long_it_was_away(
+    database_url: str,
+) -> None:
+    host, port = "127.0.0.1", psycopg.conninfo.conninfo_to_dict(database_url)["port"]
+    with relay(host, int(port or 0)) as link:
+        url = psycopg.conninfo.make_conninfo(database_url, host=host, port=link.port)
+        async with Database(url, timeout=2.0) as database:
+            await _ask(database)
+            link.fault = Fault(reset_after=0)
+            began = asyncio.get_running_loop().time()
+            # Were the pauses of the pool to grow, the next attempt would be 3 seconds away now.
+            while asyncio.get_running_loop().time() < began + 4.0:
+                with pytest.raises(Unavailable):
+                    await _ask(database)
+            link.fault = Fault()
+            await _ask(database)
+            # Nor has it got fewer connections for good.
+            async with contextlib.AsyncExitStack() as stack:
+                for _ in range(10):
+                    await stack.enter_async_context(database.transaction())
+
+
+async def _ask(database: Database) -> None:
+    async with database.transaction() as connection:
+        await connection.execute("SELECT 1")
 
 
 async def test_a_statement_by_itself_is_committed_and_the_next_transaction_is_one(
