@@ -16,7 +16,11 @@ from tests.chaos.tables import KINDS, CachedTable, Kind, SourceTable
 from tests.conftest import CacheDatabase
 
 _ACTIVE = "SELECT job_id::text FROM run WHERE state IN ('queued', 'running', 'retrying')"
-_AT_WORK = "SELECT count(*) FROM run WHERE state IN ('queued', 'running')"
+_LONG_WAITING = """
+SELECT job_id::text FROM run
+ WHERE state = 'retrying' AND retry_at > clock_timestamp() + interval '10 seconds'
+   AND NOT EXISTS (SELECT FROM run WHERE state IN ('queued', 'running'))
+"""
 _RUNS = """
 SELECT state, rows_read, rows_affected, receipt, error_code FROM run WHERE job_id = %s
  ORDER BY queued_at
@@ -152,16 +156,15 @@ class Campaign:
                     job.caller.try_to("POST", f"/api/job/{job.id}/run")
 
     def hurry(self) -> None:
-        """Stop the runs that wait for their next attempt, where no other goes on.
+        """Stop the runs that wait long for their next attempt, where no other goes on.
 
         The pauses between attempts grow to minutes, in which nothing would be there to break.
         """
         with suppress(psycopg.OperationalError), psycopg.connect(self.state_url) as connection:
-            if connection.execute(_AT_WORK).fetchone() == (0,):
-                waiting = self.active()
-                for job in self.jobs:
-                    if job.id in waiting:
-                        job.caller.try_to("POST", f"/api/job/{job.id}/stop")
+            waiting = {row[0] for row in connection.execute(_LONG_WAITING).fetchall()}
+            for job in self.jobs:
+                if job.id in waiting:
+                    job.caller.try_to("POST", f"/api/job/{job.id}/stop")
 
     def wait_for_all(self, also: Callable[[], object] = lambda: None) -> None:
         """Return when every run has ended; each has its time from the end of the one before it."""
