@@ -33,6 +33,15 @@ _END_SECONDS = 120.0
 _LEAVE_SECONDS = 5.0
 
 
+def waiting_long(state_url: str) -> set[str]:
+    """The jobs whose runs wait long for their next attempt, where no run goes on.
+
+    The pauses between attempts grow to minutes, in which there would be nothing to break.
+    """
+    with psycopg.connect(state_url) as connection:
+        return {row[0] for row in connection.execute(_LONG_WAITING).fetchall()}
+
+
 @dataclass
 class Job:
     """A job over one source table."""
@@ -156,12 +165,9 @@ class Campaign:
                     job.caller.try_to("POST", f"/api/job/{job.id}/run")
 
     def hurry(self) -> None:
-        """Stop the runs that wait long for their next attempt, where no other goes on.
-
-        The pauses between attempts grow to minutes, in which nothing would be there to break.
-        """
-        with suppress(psycopg.OperationalError), psycopg.connect(self.state_url) as connection:
-            waiting = {row[0] for row in connection.execute(_LONG_WAITING).fetchall()}
+        """Stop the runs that nothing else goes on beside, and that wait long."""
+        with suppress(psycopg.OperationalError):
+            waiting = waiting_long(self.state_url)
             for job in self.jobs:
                 if job.id in waiting:
                     job.caller.try_to("POST", f"/api/job/{job.id}/stop")

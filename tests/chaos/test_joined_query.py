@@ -12,6 +12,7 @@ from typing import Any
 
 import psycopg
 
+from tests.chaos.campaign import waiting_long
 from tests.chaos.cluster import Caller
 from tests.chaos.conftest import Stage
 from tests.chaos.counts import COUNTS, chance
@@ -84,8 +85,13 @@ class Hourly:
         self.wait()
 
     def step(self, plan: random.Random) -> None:
-        """Where no run is going on: look at the table, change the sources, and let an hour pass."""
+        """Where no run is going on: look at the table, change the sources, and let an hour pass.
+
+        A run that waits long for its next attempt is stopped.
+        """
         if self.is_active():
+            if self.id in waiting_long(self._stage.state_url):
+                self.caller.try_to("POST", f"/api/job/{self.id}/stop")
             return
         self.look()
         self.change(plan)
