@@ -15,6 +15,7 @@ import psutil
 
 from tests.product import TIDEWELL, Customer, Vendor, environment, make_customer, make_vendor, ok
 from tests.running_product import free_port, wait_until_ready
+from tidewell.runs.children import PROGRAM
 
 CHILD_POINTS = ("before COPY", "after read", "after COPY", "before COMMIT", "after COMMIT")
 WORKER_POINTS = ("before state write", "after state write")
@@ -102,7 +103,7 @@ class Cluster:
             with suppress(psutil.NoSuchProcess):
                 for child in psutil.Process(self.running[name].pid).children():
                     with suppress(psutil.NoSuchProcess):
-                        if "tidewell.runs.child" in child.cmdline():
+                        if PROGRAM in child.cmdline():
                             found.append(child)
         return found
 
