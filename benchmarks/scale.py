@@ -254,7 +254,8 @@ def plot(found: list[Figures], file: Path) -> None:
         ("tick_each_due_ms", "tick, each due job"),
     ):
         times.plot(sizes, [one[name] for one in found], marker="o", label=label)
-    times.set(xscale="log", yscale="log", xlabel="jobs in the state database", ylabel="ms")
+    times.set(xscale="log", xlabel="jobs in the state database", ylabel="ms")
+    times.set_ylim(bottom=0)
     for name, label in (
         ("api_cpu", "API node"),
         ("ticker_cpu", "ticker"),
@@ -265,7 +266,7 @@ def plot(found: list[Figures], file: Path) -> None:
     idle.set(xscale="log", xlabel="jobs in the state database", ylabel="% of a core, idle")
     idle.set_ylim(bottom=0)
     for axes in (times, idle):
-        axes.legend(frameon=False)
+        axes.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
         axes.grid(alpha=0.3)
     figure.savefig(file, dpi=110)
 

@@ -1,7 +1,8 @@
 """`make soak`: hours of runs, and whether anything grows meanwhile.
 
-So many caching jobs run each minute on one API node, one ticker and two workers. Every half minute
-it samples the memory (PSS) and the open files of each role with its children, the connections to
+So many caching jobs run each minute on one API node, one ticker and two workers; a quarter of the
+files that they read gets another row each minute, and loses it in the next. Every half minute it
+samples the memory (PSS) and the open files of each role with its children, the connections to
 PostgreSQL, the dead rows and the size of the tables that change all the time. In the end it
 compares the last quarter of the time with the second: the first one warms up.
 """
@@ -32,6 +33,8 @@ SQL = statements("benchmarks", "soak.sql")
 WORKERS = 2
 _SAMPLE_SECONDS = 30.0
 _MEGABYTE = 2**20
+_ROWS = "id,name\n1,Ada\n2,Grace\n3,Edsger\n"
+_QUARTER = 4
 _COLUMNS = ("connections", "dead rows", "bytes of queue and jobs", "runs/min", "not ended well")
 
 Sample = dict[str, float]
@@ -43,8 +46,9 @@ class Soak:
     def __init__(self, server: EmbeddedServer, folder: Path, jobs: int, stack: ExitStack) -> None:
         files = folder / "files"
         files.mkdir()
-        for number in range(1, jobs + 1):
-            (files / f"table{number}.csv").write_text("id,name\n1,Ada\n2,Grace\n3,Edsger\n")
+        self._files = [files / f"table{number}.csv" for number in range(1, jobs + 1)]
+        for file in self._files:
+            file.write_text(_ROWS)
         settings = {
             "TIDEWELL_HOME": str(folder / "home"),
             "TIDEWELL_DATABASE_URL": server.url(),
@@ -74,6 +78,16 @@ class Soak:
             ok(client.post("/api/job/create", json=body))
         with psycopg.connect(self._url) as connection:
             connection.execute(SQL["copies"], {"count": jobs})
+
+    def change(self, minute: int) -> None:
+        """The files of this minute get a row; those of the minute before are as they were."""
+        for number, file in enumerate(self._files):
+            if number % _QUARTER in (minute % _QUARTER, (minute - 1) % _QUARTER):
+                more = "4,Barbara\n" if number % _QUARTER == minute % _QUARTER else ""
+                # In one step: a run never reads half a file.
+                new = file.with_suffix(".new")
+                new.write_text(_ROWS + more)
+                new.replace(file)
 
     def sample(self) -> Sample:
         """What is there now."""
@@ -111,13 +125,17 @@ def main() -> None:
     options = parser.parse_args()
     os.environ.pop("TIDEWELL_HOME", None)
     samples: list[Sample] = []
+    changed = 0
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
         folder.chmod(0o755)
         server = stack.enter_context(start(folder / "postgres"))
         soak = Soak(server, folder, options.jobs, stack)
-        deadline = time.monotonic() + options.minutes * 60
-        while time.monotonic() < deadline:
+        started = time.monotonic()
+        while (minutes := (time.monotonic() - started) / 60) < options.minutes:
+            if int(minutes) > changed:
+                changed = int(minutes)
+                soak.change(changed)
             time.sleep(_SAMPLE_SECONDS)
             samples.append(soak.sample())
             if options.keep:

@@ -6,12 +6,14 @@
 SELECT pg_advisory_xact_lock(7205759403792794);
 
 -- name: has_bookkeeping
--- Whether the table below stands. From the catalogue itself, as in schema_exists.
-SELECT EXISTS (
-       SELECT
-         FROM pg_class AS class
-         JOIN pg_namespace AS namespace ON namespace.oid = class.relnamespace
-        WHERE namespace.nspname = 'tidewell' AND class.relname = 'cached_table');
+-- Whether the table of cached tables stands, and that of versions, which caches of earlier releases
+-- do not have. From the catalogue itself, as in schema_exists.
+SELECT count(*) FILTER (WHERE class.relname = 'cached_table') > 0,
+       count(*) FILTER (WHERE class.relname = 'source_version') > 0
+  FROM pg_class AS class
+  JOIN pg_namespace AS namespace ON namespace.oid = class.relnamespace
+ WHERE namespace.nspname = 'tidewell'
+   AND class.relname IN ('cached_table', 'source_version');
 
 -- name: make_bookkeeping_schema
 -- Only where it is missing: who may not make schemas has been given this one.
@@ -37,14 +39,6 @@ CREATE TABLE IF NOT EXISTS tidewell.cached_table (
     receipt jsonb,
     UNIQUE (cache_schema, cache_table)
 );
-
--- name: has_versions
--- Whether the table below stands: caches of earlier releases have none.
-SELECT EXISTS (
-       SELECT
-         FROM pg_class AS class
-         JOIN pg_namespace AS namespace ON namespace.oid = class.relnamespace
-        WHERE namespace.nspname = 'tidewell' AND class.relname = 'source_version');
 
 -- name: make_versions
 -- Which version of its source a cached table held, and how it was left then (`untouched.sql`). What

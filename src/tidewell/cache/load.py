@@ -33,6 +33,9 @@ _KEYS = "tidewell_keys"
 _ANALYZE_SHARE = 0.1
 """From this share of changed rows on, statistics are made anew; else autovacuum does it."""
 
+_FEW_ROWS = 3000
+"""Up to so many rows the usual statistics cost no more than those of a small sample."""
+
 _WHOLE_SHARE = 0.3
 """From this share of rows on that are written, they go straight into the cached table."""
 
@@ -148,7 +151,7 @@ class Load:
         self._alteration.index(self._time_column)
         self._alteration.comment_table()
         self._alteration.comment_columns(self._listed)
-        self._sample()
+        self._sample(rows)
         self._stands = rows
         return Counts(inserted=rows)
 
@@ -366,13 +369,15 @@ class Load:
         written = counts.inserted + counts.updated + counts.deleted
         if not written:
             return
-        if written >= _ANALYZE_SHARE * shape.estimated_rows(self._connection, self._place):
-            self._sample()
+        before = shape.estimated_rows(self._connection, self._place)
+        if written >= _ANALYZE_SHARE * before:
+            self._sample(before + counts.inserted)
         self._alteration.comment_table()
 
-    def _sample(self) -> None:
-        self._statements.execute("sample")
-        self.is_sampled = True
+    def _sample(self, most: float) -> None:
+        """Statistics of a table of so many rows at most."""
+        self.is_sampled = most > _FEW_ROWS
+        self._statements.execute("sample" if self.is_sampled else "statistics")
 
     @property
     def _listed(self) -> list[LoadedColumn]:

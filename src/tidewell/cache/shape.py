@@ -62,12 +62,9 @@ def relation_kind(connection: Connection, place: Place) -> str | None:
 
 def look(connection: Connection, place: Place) -> Standing:
     """The shape of the table at a place."""
-    rows = connection.execute(_SQL["columns"], _at(place)).fetchall()
-    keys = connection.execute(_SQL["unique_keys"], _at(place)).fetchall()
-    return Standing(
-        {name: declared for name, declared, generated in rows if not generated},
-        tuple(frozenset(key) for (key,) in keys),
-    )
+    row = connection.execute(_SQL["shape"], _at(place)).fetchone()
+    columns, keys = row or (None, None)
+    return Standing(dict(columns or ()), tuple(frozenset(key) for key in keys or ()))
 
 
 def primary_key(connection: Connection, place: Place) -> tuple[str, frozenset[str]] | None:

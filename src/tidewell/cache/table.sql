@@ -16,30 +16,28 @@ SELECT class.relkind::text
   JOIN pg_namespace AS namespace ON namespace.oid = class.relnamespace
  WHERE namespace.nspname = %(schema)s AND class.relname = %(table)s;
 
--- name: columns
--- The columns of a table with their declared types, in order.
-SELECT attribute.attname, format_type(attribute.atttypid, attribute.atttypmod),
-       attribute.attgenerated <> '' OR attribute.attidentity = 'a' AS generated
-  FROM pg_attribute AS attribute
-  JOIN pg_class AS class ON class.oid = attribute.attrelid
+-- name: shape
+-- The columns of a table with their declared types, in order, but those that it makes itself; and
+-- the columns of each unique index that ON CONFLICT can use.
+SELECT (SELECT json_agg(json_build_array(attname, format_type(atttypid, atttypmod))
+                        ORDER BY attnum)
+          FROM pg_attribute
+         WHERE attrelid = class.oid AND attnum > 0 AND NOT attisdropped
+           AND attgenerated = '' AND attidentity <> 'a'),
+       (SELECT json_agg(keys.names)
+          FROM (SELECT json_agg(attribute.attname) AS names
+                  FROM pg_index AS index
+                  JOIN pg_attribute AS attribute
+                    ON attribute.attrelid = class.oid AND attribute.attnum = ANY (index.indkey)
+                 WHERE index.indrelid = class.oid
+                   AND index.indisunique AND index.indisvalid AND index.indimmediate
+                   AND index.indpred IS NULL AND index.indexprs IS NULL
+                   AND index.indnkeyatts = index.indnatts
+                 GROUP BY index.indexrelid
+                 ORDER BY index.indexrelid) AS keys)
+  FROM pg_class AS class
   JOIN pg_namespace AS namespace ON namespace.oid = class.relnamespace
- WHERE namespace.nspname = %(schema)s AND class.relname = %(table)s
-   AND attribute.attnum > 0 AND NOT attribute.attisdropped
- ORDER BY attribute.attnum;
-
--- name: unique_keys
--- The columns of each unique index that ON CONFLICT can use.
-SELECT array_agg(attribute.attname ORDER BY attribute.attname)
-  FROM pg_index AS index
-  JOIN pg_class AS class ON class.oid = index.indrelid
-  JOIN pg_namespace AS namespace ON namespace.oid = class.relnamespace
-  JOIN pg_attribute AS attribute
-    ON attribute.attrelid = class.oid AND attribute.attnum = ANY (index.indkey)
- WHERE namespace.nspname = %(schema)s AND class.relname = %(table)s
-   AND index.indisunique AND index.indisvalid AND index.indimmediate
-   AND index.indpred IS NULL AND index.indexprs IS NULL
-   AND index.indnkeyatts = index.indnatts
- GROUP BY index.indexrelid;
+ WHERE namespace.nspname = %(schema)s AND class.relname = %(table)s;
 
 -- name: make_table
 -- A cached table, before its first load.
@@ -67,6 +65,11 @@ COPY {table} ({columns}) FROM STDIN WITH (FORMAT binary, FREEZE);
 SET LOCAL default_statistics_target = 10;
 ANALYZE {table};
 SET LOCAL default_statistics_target TO DEFAULT;
+
+-- name: statistics
+-- Those that the server's own settings ask for, at once: of a table so small that a small sample
+-- would be all of it.
+ANALYZE {table};
 
 -- name: analyze
 -- The statistics that the server's own settings ask for. Whoever has locked the table goes first.

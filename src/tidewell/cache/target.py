@@ -119,8 +119,6 @@ class CacheTarget:
     def type_changes(self, columns: Sequence[CacheColumn]) -> tuple[TypeChange, ...]:
         """Columns whose cached values no type holds together with those of a load to come."""
         with self._errors():
-            if shape.relation_kind(self._connection, self._place) is None:
-                return ()
             found = shape.differences(
                 self._connection,
                 self._place,
@@ -423,15 +421,15 @@ def settle_attempt(
 
 def _make_bookkeeping(connection: Connection) -> None:
     row = connection.execute(_BOOKS["has_bookkeeping"]).fetchone()
-    if row and not row[0]:
+    has_tables, has_versions = row or (False, False)
+    if not has_tables:
         connection.execute(_BOOKS["lock_creation"])
         there = connection.execute(_SQL["schema_exists"], {"schema": "tidewell"}).fetchone()
         if there and not there[0]:
             connection.execute(_BOOKS["make_bookkeeping_schema"])
         connection.execute(_BOOKS["make_bookkeeping"])
         connection.commit()
-    row = connection.execute(_BOOKS["has_versions"]).fetchone()
-    if row and not row[0]:
+    if not has_versions:
         connection.execute(_BOOKS["lock_creation"])
         connection.execute(_BOOKS["make_versions"])
         connection.commit()

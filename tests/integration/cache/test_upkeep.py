@@ -71,6 +71,15 @@ def test_the_usual_statistics_follow_the_commit(table: CachedTable) -> None:
     assert histogram(table) == (8, -1)  # nothing was written: nothing is looked at
 
 
+def test_a_small_table_has_the_usual_statistics_at_once(table: CachedTable) -> None:
+    table.load(pa.table({"id": range(1000)}), key=("id",))
+    assert histogram(table) == (101, -1)
+
+    table.execute('SET default_statistics_target = 7; ANALYZE "My shop".orders')
+    table.load(pa.table({"id": range(1, 1500)}), key=("id",))
+    assert histogram(table) == (101, -1)
+
+
 def test_whoever_has_locked_the_table_goes_before_its_statistics(table: CachedTable) -> None:
     with psycopg.connect(table.database.url) as other, table.target() as target:
         target.standing()

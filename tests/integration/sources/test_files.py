@@ -213,6 +213,34 @@ def test_nothing_outside_the_allowed_folders_is_read(folder: Path, tmp_path: Pat
     assert names(source(folder, f"{folder}/*/*.csv")) == []
 
 
+def test_one_table_is_found_as_among_all(folder: Path, tmp_path: Path) -> None:
+    """A table that is named is looked for alone, in a folder that may hold thousands."""
+    secret = tmp_path / "secret.csv"
+    secret.write_text("password\nhunter2\n")
+    (folder / "a.csv").write_text("a\n1\n")
+    (folder / "a.json").write_text('{"a": 2}\n')
+    (folder / "b.csv.gz").write_bytes(gzip.compress(b"a\n3\n"))
+    (folder / "c").mkdir()
+    (folder / "c" / "1.csv").write_text("a\n4\n")
+    (folder / "c" / "link.csv").symlink_to(secret)
+    (folder / "d.csv").mkdir()
+    (folder / "d.csv" / "1.csv").write_text("a\n5\n")
+    (folder / "e.csv").symlink_to(folder / "a.csv")
+    (folder / "f.csv").symlink_to(secret)
+    (folder / "g.csv").symlink_to(folder / "nothing.csv")
+    (folder / "h").symlink_to(folder / "c")
+    (folder / "i").symlink_to(tmp_path)
+    (folder / "j.txt.bak").write_text("a\n6\n")
+    (folder / ".k.csv").write_text("a\n7\n")
+
+    with source(folder) as opened:
+        every = opened._tables
+    assert set(every) == {"a", "b", "c", "d.csv", "e", "h"}
+    for name in (*every, "d", "f", "g", "i", "j", "j.txt", ".k", "k", "1"):
+        with source(folder) as opened:
+            assert opened._store.table(name) == every.get(name), name
+
+
 def test_without_allowed_folders_nothing_is_read(folder: Path) -> None:
     (folder / "t.csv").write_text("a\n1\n")
     opened = DRIVER.open({"URI": str(folder), "Format": "Auto"}, Environment(file_roots=()))
@@ -398,8 +426,9 @@ def test_a_duckdb_waits_for_the_same_folders_only(folder: Path, tmp_path: Path) 
         with source(place) as opened:
             assert rows(opened, "t") == [{"a": 1}]
             elsewhere = folder if place == other else other
+            duck = opened._duck(opened._table("Files", "t"))
             with pytest.raises(duckdb.PermissionException):
-                opened._duck.execute(f"FROM read_csv('{elsewhere}/t.csv')")
+                duck.execute(f"FROM read_csv('{elsewhere}/t.csv')")
         assert len(ducks._KEPT) == 1
 
 

@@ -1,6 +1,8 @@
 """Files of this machine, under the folders that the operator allows."""
 
 import glob
+import os
+import stat
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +20,7 @@ from tidewell.sources.files.tables import (
     each_file,
     is_known,
     one_table,
+    table_name,
 )
 
 
@@ -41,7 +44,16 @@ class LocalStore:
             return self._of_folder(allowed)
         if not allowed.is_file():
             raise SourceNotFound(f"There is no file {self._path}.")
-        return by_name([one_table(_stored(self._path.name, allowed), self._given)])
+        return by_name(
+            [one_table(_stored(self._path.name, str(allowed), allowed.stat()), self._given)]
+        )
+
+    def table(self, name: str) -> FileTable | None:
+        """The table of a folder: only files of this name are looked at."""
+        if glob.has_magic(str(self._path)):
+            return None
+        allowed = must_be_allowed(self._path, self._roots)
+        return self._of_folder(allowed, name).get(name) if allowed.is_dir() else None
 
     def folders(self) -> list[Path]:
         """The operator's folders."""
@@ -74,27 +86,48 @@ class LocalStore:
         together = all_together(folder.name, files, self._given)
         return by_name([*each_file(files, self._given), *together])
 
-    def _of_folder(self, folder: Path) -> dict[str, FileTable]:
-        """Each file in a folder, and each folder in it that holds files."""
-        found = each_file(self._readable(_children(folder)), self._given)
-        for inner in _children(folder):
-            if inner.is_dir() and (true := allowed_path(inner, self._roots)):
+    def _of_folder(self, folder: Path, named: str | None = None) -> dict[str, FileTable]:
+        """Each file in a folder, and each folder in it that holds files; perhaps of one name."""
+        children = _children(folder)
+        ours = (one for one in children if named in (None, table_name(one.name)))
+        found = each_file(self._readable(ours), self._given)
+        for inner in children:
+            if named not in (None, inner.name) or not inner.is_dir():
+                continue
+            if true := allowed_path(Path(inner), self._roots):
                 files = self._readable(_children(true))
                 found += all_together(inner.name, files, self._given)
         return by_name(found)
 
-    def _readable(self, paths: Iterable[Path]) -> list[StoredFile]:
+    def _readable(self, paths: Iterable[Path | os.DirEntry[str]]) -> list[StoredFile]:
         """Files of a known format that may be read, in a stable order."""
         found = []
         for path in paths:
             if path.name.startswith(".") or not is_known(path.name, self._given):
                 continue
-            true = allowed_path(path, self._roots)
-            if true is not None and true.is_file():
-                found.append(_stored(path.name, true))
+            file = self._file(path)
+            if file is not None:
+                found.append(file)
             if len(found) > MOST_FILES:
                 raise SourceRefused(f"URI: there are more than {MOST_FILES} files; name fewer.")
         return sorted(found, key=lambda one: one.address)
+
+    def _file(self, path: Path | os.DirEntry[str]) -> StoredFile | None:
+        """None for what is no file, may not be read, or is gone meanwhile.
+
+        What a folder lists stands in a true path that may be read: only a symlink leads elsewhere.
+        """
+        try:
+            if isinstance(path, os.DirEntry) and not path.is_symlink():
+                address, state = path.path, path.stat()
+            else:
+                true = allowed_path(Path(path), self._roots)
+                if true is None:
+                    return None
+                address, state = str(true), true.stat()
+        except OSError:
+            return None
+        return _stored(path.name, address, state) if stat.S_ISREG(state.st_mode) else None
 
 
 def _local(uri: str) -> Path:
@@ -106,13 +139,14 @@ def _local(uri: str) -> Path:
     return absolute("URI", uri)
 
 
-def _children(folder: Path) -> list[Path]:
+def _children(folder: Path) -> list[os.DirEntry[str]]:
     try:
-        return sorted(folder.iterdir())
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda one: one.name)
     except OSError as error:
         raise SourceRefused(f"The folder {folder} cannot be read.") from error
 
 
-def _stored(name: str, path: Path) -> StoredFile:
-    modified = datetime.fromtimestamp(path.stat().st_mtime_ns // 1000 / 1_000_000, UTC)
-    return StoredFile(name, str(path), modified)
+def _stored(name: str, address: str, state: os.stat_result) -> StoredFile:
+    modified = datetime.fromtimestamp(state.st_mtime_ns // 1000 / 1_000_000, UTC)
+    return StoredFile(name, address, modified)

@@ -67,6 +67,10 @@ class FilesSource(ScannableSource, VersionedSource):
         self._trace = environment.trace
         self._store = _store(values, environment)
         self._cancelled = False
+        self._ducks: dict[Bounds, tuple[duckdb.DuckDBPyConnection, duckdb.DuckDBPyConnection]] = {}
+        """Each with the cursor of it that we use."""
+        self._named: dict[str, FileTable] = {}
+        """Tables that were asked for: their files stay the same as long as the source is open."""
         self._known: dict[str, list[FileColumn]] = {}
         self._dialects: dict[FileTable, dict[str, Any]] = {}
         self._digests = Digests(lambda: self._cancelled)
@@ -114,7 +118,7 @@ class FilesSource(ScannableSource, VersionedSource):
         )
         self._trace(2, f"DuckDB reads {_files(len(kept), table.format)} of {table.name}")
         with self._errors():
-            reader = self._duck.execute(statement, parameters).to_arrow_reader(ROWS_AT_ONCE)
+            reader = self._duck(table).execute(statement, parameters).to_arrow_reader(ROWS_AT_ONCE)
         batches = self._guarded(reader) if kept else iter(())
         return Reading(
             pa.RecordBatchReader.from_batches(plain_schema(reader.schema), batches),
@@ -151,35 +155,31 @@ class FilesSource(ScannableSource, VersionedSource):
         """End a running read."""
         self._cancelled = True
         self._store.cancel()
-        if "_duck" in self.__dict__:
+        for _, duck in list(self._ducks.values()):
             with suppress(duckdb.ConnectionException):  # it has been closed meanwhile
-                self._duck.interrupt()
+                duck.interrupt()
 
     def close(self) -> None:
         """Let go of the files."""
-        if "_duck" in self.__dict__:
-            self._duck.close()
-        if "_whole_duck" in self.__dict__:
-            ducks.give(*self._whole_duck)
-            del self._whole_duck
+        while self._ducks:
+            bounds, (whole, duck) = self._ducks.popitem()
+            duck.close()
+            ducks.give(bounds, whole)
         self._store.close()
 
-    @cached_property
-    def _whole_duck(self) -> tuple[Bounds, duckdb.DuckDBPyConnection]:
-        formats = {table.format for table in self._tables.values()}
+    def _duck(self, table: FileTable) -> duckdb.DuckDBPyConnection:
+        """DuckDB without network, other extensions or any folder but the allowed ones."""
         bounds = Bounds(
             folders=tuple(str(folder) for folder in self._store.folders()),
             # One thread decodes Parquet as fast as anybody takes the rows; another only holds more.
-            threads=1 if formats == {"Parquet"} else 2,
-            excel="Excel" in formats,
+            threads=1 if table.format == "Parquet" else 2,
+            excel=table.format == "Excel",
         )
-        return bounds, ducks.take(bounds)
-
-    @cached_property
-    def _duck(self) -> duckdb.DuckDBPyConnection:
-        """DuckDB without network, other extensions or any folder but the allowed ones."""
-        # A cursor of its own: an order to cancel that comes too late ends nothing of another's.
-        return self._whole_duck[1].cursor()
+        if bounds not in self._ducks:
+            whole = ducks.take(bounds)
+            # A cursor of its own: an order to cancel that comes too late ends nothing of another's.
+            self._ducks[bounds] = whole, whole.cursor()
+        return self._ducks[bounds][1]
 
     @cached_property
     def _tables(self) -> dict[str, FileTable]:
@@ -201,12 +201,15 @@ class FilesSource(ScannableSource, VersionedSource):
     def _table(self, schema: str, name: str) -> FileTable:
         if schema != SCHEMA:
             raise SourceNotFound(f"Files have one schema, {SCHEMA}, not {schema[:60]!r}.")
-        found = self._tables.get(name)
+        found = self._named.get(name)
+        if found is None and "_tables" not in self.__dict__:
+            found = self._store.table(name)
+        found = found or self._tables.get(name)
         if found is None:
             raise SourceNotFound(
                 f"There is no file for a table {name[:60]!r}{near_names(name, self._tables)}."
             )
-        return found
+        return self._named.setdefault(name, found)
 
     def _copies(self, table: FileTable) -> list[LocalCopy]:
         return [self._store.local(file) for file in table.files]
@@ -225,13 +228,12 @@ class FilesSource(ScannableSource, VersionedSource):
         return self._known[table.name]
 
     def _found_columns(self, table: FileTable, parameters: dict[str, Any]) -> list[FileColumn]:
+        duck = self._duck(table)
         if table.format == "CSV":
-            found = columns_of(self._duck, _SQL["csv_sniffed"], parameters)
-            return without_loss(self._duck, found, _SQL["csv_as_text"], parameters)
-        found = columns_of(self._duck, _SQL[table.format.lower()], parameters)
-        return (
-            without_lost_cells(self._duck, found, parameters) if table.format == "Excel" else found
-        )
+            found = columns_of(duck, _SQL["csv_sniffed"], parameters)
+            return without_loss(duck, found, _SQL["csv_as_text"], parameters)
+        found = columns_of(duck, _SQL[table.format.lower()], parameters)
+        return without_lost_cells(duck, found, parameters) if table.format == "Excel" else found
 
     def _statement(
         self,
@@ -273,7 +275,7 @@ class FilesSource(ScannableSource, VersionedSource):
     def _dialect(self, table: FileTable, first: LocalCopy) -> dict[str, Any]:
         if table not in self._dialects:
             with self._errors():
-                found = self._duck.execute(
+                found = self._duck(table).execute(
                     _SQL["csv_dialect"], {"file": as_literal(first.path), "header": self._header}
                 ).fetchone() or (",", '"', '"')
             # What the sample did not need may still come later.

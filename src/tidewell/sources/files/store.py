@@ -31,6 +31,10 @@ class Store(Protocol):
         """The tables of the URI by name."""
         ...
 
+    def table(self, name: str) -> FileTable | None:
+        """The table of this name in `tables`, where a look at fewer files tells; else None."""
+        ...
+
     def folders(self) -> list[Path]:
         """The folders of this machine that `local` gives paths in."""
         ...

@@ -4,7 +4,6 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import PurePosixPath
 from typing import Literal, get_args
 
 from tidewell.errors import SourceNotFound
@@ -98,10 +97,8 @@ def by_name(tables: Iterable[FileTable]) -> dict[str, FileTable]:
 
 
 def _ending(name: str) -> str:
-    suffixes = [suffix.lower() for suffix in PurePosixPath(name).suffixes]
-    if suffixes and suffixes[-1] in _PACKED:
-        suffixes.pop()
-    return suffixes[-1] if suffixes else ""
+    stem, ending = os.path.splitext(name.lower())
+    return os.path.splitext(stem)[1] if ending in _PACKED else ending
 
 
 def _format(name: str, given: str) -> Format:

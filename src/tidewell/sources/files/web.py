@@ -34,6 +34,10 @@ class WebStore:
         """The server has the file."""
         self._spool.ask(self._url, method="HEAD")
 
+    def table(self, name: str) -> FileTable | None:
+        """The one table."""
+        return self.tables().get(name)
+
     def tables(self) -> dict[str, FileTable]:
         """The one table."""
         return by_name([one_table(StoredFile(self._name, self._url), self._given)])
