@@ -237,8 +237,9 @@ def _configure(connection: Connection) -> None:
     if connection.info.server_version >= 140_000:
         settings["client_connection_check_interval"] = "5s"
     values = {"names": list(settings), "values": list(settings.values())}
+    connection.autocommit = True  # one round trip instead of three
     connection.execute(_SQL["set"], values)
-    connection.commit()
+    connection.autocommit = False
 
 
 @contextmanager

@@ -65,12 +65,6 @@ VALUES (%(job_id)s, %(version)s, %(shape)s, %(rows)s, %(since)s, %(own)s)
 -- Other rows stand now than were kept.
 DELETE FROM tidewell.source_version WHERE job_id = %(job_id)s;
 
--- name: version
--- The version of the source that was kept last.
-SELECT version, read_at, shape, rows, since, own
-  FROM tidewell.source_version
- WHERE job_id = %(job_id)s;
-
 -- name: register
 -- An attempt takes over, unless a newer one has.
 INSERT INTO tidewell.cached_table AS cached (job_id, attempt)
@@ -92,11 +86,25 @@ SELECT pg_terminate_backend(pid)
    AND datname = current_database()
    AND pid <> pg_backend_pid();
 
--- name: owner
--- Which other job keeps a table at this place.
-SELECT job_id
-  FROM tidewell.cached_table
- WHERE cache_schema = %(schema)s AND cache_table = %(table)s AND job_id <> %(job_id)s;
+-- name: place
+-- What stands at a place (see relation_kind); which other job keeps a table there; whether this job
+-- has left a hidden table (see ranges.sql); the version of the source that was kept last.
+SELECT (SELECT class.relkind::text
+          FROM pg_class AS class
+          JOIN pg_namespace AS namespace ON namespace.oid = class.relnamespace
+         WHERE namespace.nspname = %(schema)s AND class.relname = %(table)s),
+       (SELECT job_id
+          FROM tidewell.cached_table
+         WHERE cache_schema = %(schema)s AND cache_table = %(table)s AND job_id <> %(job_id)s),
+       EXISTS (SELECT
+                 FROM pg_class AS class
+                 JOIN pg_namespace AS namespace ON namespace.oid = class.relnamespace
+                WHERE namespace.nspname = 'tidewell' AND class.relkind = 'r'
+                  AND class.relname > %(prefix)s::name
+                  AND class.relname < (%(prefix)s || ':')::name),
+       version.version, version.read_at, version.shape, version.rows, version.since, version.own
+  FROM (VALUES (1)) AS one (row)
+  LEFT JOIN tidewell.source_version AS version ON version.job_id = %(job_id)s;
 
 -- name: hold
 -- Hold the fence until the end of the transaction.

@@ -39,9 +39,14 @@ class Loaded:
     seen: Seen
 
 
+def hidden_prefix(job_id: UUID) -> str:
+    """What the names of the hidden tables of a job begin with; the attempt follows."""
+    return f"load_{job_id.hex}_"
+
+
 def hidden_place(fence: Fence) -> Place:
     """Where the table of an attempt stands until it is whole."""
-    return Place(_SCHEMA, f"{_prefix(fence.job_id)}{fence.attempt}")
+    return Place(_SCHEMA, f"{hidden_prefix(fence.job_id)}{fence.attempt}")
 
 
 def may_hide(connection: Connection) -> bool:
@@ -65,7 +70,7 @@ def drop_left(connection: Connection, job_id: UUID, attempt: int) -> None:
 
     Raises psycopg.errors.LockNotAvailable where somebody has such a table open.
     """
-    prefix = _prefix(job_id)
+    prefix = hidden_prefix(job_id)
     for (name,) in connection.execute(_SQL["left"], {"prefix": prefix}).fetchall():
         number = name.removeprefix(prefix)
         if number.isdecimal() and int(number) <= attempt:
@@ -140,7 +145,3 @@ def _grants(connection: Connection, place: Place) -> Grants:
 
 def _role(name: str | None) -> sql.Composable:
     return sql.SQL("PUBLIC") if name is None else sql.Identifier(name)
-
-
-def _prefix(job_id: UUID) -> str:
-    return f"load_{job_id.hex}_"

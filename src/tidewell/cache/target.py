@@ -25,7 +25,14 @@ from tidewell.cache.plan import (
     Standing,
     TypeChange,
 )
-from tidewell.cache.ranges import Loaded, drop_left, drop_left_now, make_hidden, may_hide
+from tidewell.cache.ranges import (
+    Loaded,
+    drop_left,
+    drop_left_now,
+    hidden_prefix,
+    make_hidden,
+    may_hide,
+)
 from tidewell.errors import CacheConflict, CacheError, CacheUnavailable, FencedOut, Stopped
 from tidewell.failpoint import reached
 from tidewell.state.statements import statements
@@ -55,6 +62,9 @@ class CacheTarget:
         self._trace = trace
         self._cancelled = threading.Event()
         self._is_sampled = False
+        self._kept: Sequence[Any] = (None, None)
+        """The version of the source that the table held last, when it was read, and how the table
+        was left."""
 
     @classmethod
     def connect(cls, address: CacheAddress, fence: Fence, place: Place, *, trace: Trace) -> Self:
@@ -98,12 +108,14 @@ class CacheTarget:
             ).fetchone()
             if row is None:
                 raise FencedOut
-            self._connection.commit()
             schema, table, run_id, watermark, time_column, key, loads, receipt = row
-            drop_left_now(self._connection, self._fence.job_id, self._fence.attempt)
-            kind = shape.relation_kind(self._connection, self._place)
-            self._check_place(kind, ours=(schema, table) == (self._place.schema, self._place.table))
+            kind, owner, is_left, *self._kept = self._what_stands()
             self._connection.commit()
+            if is_left:
+                drop_left_now(self._connection, self._fence.job_id, self._fence.attempt)
+                self._connection.commit()
+        is_ours = (schema, table) == (self._place.schema, self._place.table)
+        self._check_place(kind, owner, ours=is_ours)
         if run_id == self._fence.run_id:
             return Standing(exists=True, committed=_receipt(receipt))
         if kind is None or (schema, table) != (self._place.schema, self._place.table):
@@ -115,6 +127,12 @@ class CacheTarget:
             key=tuple(key or ()),
             loads_since_full=loads,
         )
+
+    def _what_stands(self) -> tuple[Any, ...]:
+        place = {"schema": self._place.schema, "table": self._place.table}
+        prefix = hidden_prefix(self._fence.job_id)
+        asked = place | {"job_id": self._fence.job_id, "prefix": prefix}
+        return self._connection.execute(_BOOKS["place"], asked).fetchone() or (None,) * 9
 
     def type_changes(self, columns: Sequence[CacheColumn]) -> tuple[TypeChange, ...]:
         """Columns whose cached values no type holds together with those of a load to come."""
@@ -163,15 +181,13 @@ class CacheTarget:
         """When a full load has read this version of the source, if the table is as it left it.
 
         None where that cannot be proved: then the source has to be read. `version` is asked only
-        where one is known of that load.
+        where `standing` has found that one is known of that load.
         """
+        kept, read_at, *left_so = self._kept
+        if kept is None or kept != version():
+            return None
         with self._errors():
-            row = self._connection.execute(_BOOKS["version"], self._ours()).fetchone()
-            self._connection.commit()
-            if row is None or row[0] != version():
-                return None
-            read_at: datetime = row[1]
-            left = untouched.Left(*row[2:])
+            left = untouched.Left(*left_so)
             same = untouched.is_untouched(self._connection, self._place, left)
         return read_at if same else None
 
@@ -180,10 +196,11 @@ class CacheTarget:
     ) -> None:
         """End a run that had nothing to load. Raises as `load` does."""
         with self._errors():
-            self._hold()
-            self._connection.execute(
+            told = self._connection.execute(
                 _BOOKS["commit_unchanged"], self._ours() | {"receipt": Jsonb(asdict(receipt))}
             )
+            if not told.rowcount:
+                raise FencedOut
             committing()
             self._commit()
 
@@ -255,19 +272,11 @@ class CacheTarget:
         ):
             again.execute(sql.SQL(_SQL["analyze"]).format(table=table))
 
-    def _check_place(self, kind: str | None, *, ours: bool) -> None:
-        owner = self._connection.execute(
-            _BOOKS["owner"],
-            {
-                "schema": self._place.schema,
-                "table": self._place.table,
-                "job_id": self._fence.job_id,
-            },
-        ).fetchone()
+    def _check_place(self, kind: str | None, owner: UUID | None, *, ours: bool) -> None:
         where = f"{self._place.schema}.{self._place.table}"
         if owner:
             raise CacheConflict(
-                f"The table {where} of the cache belongs to the job {owner[0]}: give cacheSchema "
+                f"The table {where} of the cache belongs to the job {owner}: give cacheSchema "
                 "or cacheTable to put this job's table elsewhere."
             )
         if kind is not None and (not ours or kind not in _TABLES):

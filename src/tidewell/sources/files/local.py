@@ -89,7 +89,11 @@ class LocalStore:
     def _of_folder(self, folder: Path, named: str | None = None) -> dict[str, FileTable]:
         """Each file in a folder, and each folder in it that holds files; perhaps of one name."""
         children = _children(folder)
-        ours = (one for one in children if named in (None, table_name(one.name)))
+        ours = (
+            one
+            for one in children
+            if named is None or (one.name.startswith(named) and table_name(one.name) == named)
+        )
         found = each_file(self._readable(ours), self._given)
         for inner in children:
             if named not in (None, inner.name) or not inner.is_dir():
