@@ -47,7 +47,8 @@ SELECT job.*, connection.name AS connection_name,
        latest.state AS run_state, latest.started_at AS run_started_at,
        latest.finished_at AS run_finished_at, latest.rows_affected AS run_rows_affected
   FROM job
-  LEFT JOIN connection ON connection.id = job.connection_id
+  LEFT JOIN connection
+    ON connection.id = job.connection_id AND connection.account_id = %(account_id)s
   LEFT JOIN LATERAL (
        SELECT state, started_at, finished_at, rows_affected
          FROM run
@@ -74,7 +75,8 @@ SELECT job.job_type, job.id::text, job.name, job.enabled,
        latest.state, latest.rows_affected,
        job.params::text, connection.name, job.cache_schema, job.cache_table
   FROM job
-  LEFT JOIN connection ON connection.id = job.connection_id
+  LEFT JOIN connection
+    ON connection.id = job.connection_id AND connection.account_id = %(account_id)s
   LEFT JOIN LATERAL (
        SELECT state, started_at, finished_at, rows_affected
          FROM run

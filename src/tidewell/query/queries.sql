@@ -55,7 +55,8 @@ SELECT *
               job.connection_id
          FROM run
          JOIN job ON job.id = run.job_id
-         LEFT JOIN connection ON connection.id = job.connection_id
+         LEFT JOIN connection
+           ON connection.id = job.connection_id AND connection.account_id = %(account_id)s
         WHERE run.account_id = %(account_id)s
           AND run.state IN ('success', 'failed', 'stopped')
           AND coalesce(run.started_at, run.queued_at) >= %(since)s

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 from uuid import UUID, uuid4
 
 import httpx
@@ -113,3 +113,31 @@ async def test_a_list_of_many_takes_as_many_statements_as_one_of_few(
         lengths += [len(listed) for listed in answer.json().values()]
     assert counts[1] == counts[2] <= 6, asked
     assert lengths == ([1, 2, 502] if path == "/api/job/list" else [1, 1, 1])
+
+
+def looked_through(url: str, statement: LiteralString, values: dict[str, Any]) -> set[str]:
+    """The tables that a statement reads from one end to the other."""
+
+    def of(node: dict[str, Any]) -> set[str]:
+        own = {node["Relation Name"]} if node["Node Type"] == "Seq Scan" else set()
+        return own.union(*(of(inner) for inner in node.get("Plans", [])))
+
+    with psycopg.connect(url) as connection:
+        ((plans,),) = connection.execute(f"EXPLAIN (FORMAT JSON) {statement}", values).fetchall()
+    return of(plans[0]["Plan"])
+
+
+@pytest.mark.parametrize("name", ["list_jobs", "list_jobs_as_text"])
+async def test_a_list_looks_at_nothing_of_other_accounts(
+    client: httpx.AsyncClient, database_url: str, name: str
+) -> None:
+    """Else the list of one account takes the longer the more others there are."""
+    add_jobs(database_url, 100)
+    with psycopg.connect(database_url) as connection:
+        ((account_id,),) = connection.execute("SELECT account_id FROM job LIMIT 1").fetchall()
+        connection.execute(_SQL["add_crowd"], {"count": 4000})
+        connection.execute("ANALYZE")
+    values = {"account_id": account_id, "id": None, "connection_ids": None, "now": MOMENT}
+    statement = statements("tidewell.jobs", "queries.sql")[name]
+
+    assert looked_through(database_url, statement, values) <= {"run"}  # it is empty
