@@ -24,7 +24,7 @@ from tidewell.cache import untouched
 from tidewell.cache.address import Connection
 from tidewell.cache.digest import Digest, sum_signed
 from tidewell.cache.lookup3 import Hashes
-from tidewell.cache.pairing import CACHED, READ, Pairing
+from tidewell.cache.pairing import Chosen, Pairing
 from tidewell.cache.plan import Place
 from tidewell.cache.rowhash import RowHash
 from tidewell.cache.spool import Array, Records, Spool
@@ -43,6 +43,8 @@ _STALE = 10
 """The cached table is looked at again where reading took so many times as long as the look."""
 _CANCEL_SECONDS = 1.0
 _PLACE = np.dtype([("block", ">u4"), ("offset", ">u2")])
+_CACHED = np.dtype([("place", _PLACE), ("key", ">u8"), ("row", ">u8")])
+"""A row that is cached: its place (`ctid`), the hashes of its key and of itself."""
 _END = sql.SQL("'(4294967295,0)'")
 
 _A_ROW = np.uint64(0x9E3779B97F4A7C15)
@@ -91,7 +93,8 @@ class Difference:
         self._read = np.zeros(size, np.uint64)
         self._cached = np.zeros(size, np.uint64)
         self._rows_read = np.zeros(size, np.uint32)
-        self._rows_cached = 0
+        self._seen = Records(_CACHED)
+        """All cached rows, as of the look."""
         self._changed = np.zeros(size, np.bool_)
         self.has_null_keys = False
         """Whether a row was read that has no key."""
@@ -99,6 +102,10 @@ class Difference:
         """The oldest transaction that may have been at work at the look (`untouched`)."""
         self._is_stale = False
         self._ended = threading.Event()
+
+    def close(self) -> None:
+        """Forget the rows that were seen."""
+        self._seen.close()
 
     @staticmethod
     def possible(connection: Connection, columns: Sequence[Column]) -> bool:
@@ -136,15 +143,20 @@ class Difference:
     def pairing(self, spool: Spool, progress: Callable[[], None]) -> Iterator[Pairing]:
         """All rows of the buckets that are not the same, to be paired."""
         read = int(self._rows_read[self._changed].sum())
-        cached = self._rows_cached - (spool.rows - read)
+        cached = self._seen.count - (spool.rows - read)
         keyed = bool(self._key_positions)
-        with closing(Pairing(spool.rows, keyed=keyed, most=max(read, cached))) as pairing:
-            for records in self._read_records(spool):
-                pairing.read.add(records)
-                progress()
-            for records in self._cached_records():
-                pairing.cached.add(records)
-                progress()
+        most = max(read, cached)
+        with closing(Pairing(spool.rows, self._seen.count, keyed=keyed, most=most)) as pairing:
+            for side, rows in (
+                (pairing.read, spool.hashes()),
+                (pairing.cached, self._cached_hashes()),
+            ):
+                at = 0
+                for keys, hashes in rows:
+                    chosen = np.flatnonzero(self._changed[self._buckets(keys)])
+                    side.add(keys[chosen], hashes[chosen], at + chosen)
+                    at += len(keys)
+                    progress()
             yield pairing
 
     def in_changed(self, spool: Spool) -> npt.NDArray[np.bool_]:
@@ -156,7 +168,7 @@ class Difference:
         """A condition on rows of the `cached` table: they are in a bucket that is not the same."""
         changed = np.packbits(self._changed, bitorder="little").tobytes()
         return sql.SQL(_SQL["in_changed"]).format(
-            changed=sql.Literal(changed), bucket=self._bucket()
+            changed=sql.Literal(changed), key=self._hash(self._key), mask=sql.Literal(self._mask)
         )
 
     def is_replaceable(self) -> bool:
@@ -164,45 +176,36 @@ class Difference:
         row = self._connection.execute(_SQL["is_replaceable"], self._at()).fetchone()
         return bool(row and row[0])
 
-    def delete(self, places: Records) -> int:
-        """Delete the rows at these places; returns how many. Raises CacheConflict."""
-        if places.count == self._rows_cached > _PLACES_AT_ONCE:
+    def delete(self, chosen: Chosen) -> int:
+        """Delete some of the rows that were seen; returns how many. Raises CacheConflict."""
+        count = int(chosen.sum())
+        if count == self._seen.count > _PLACES_AT_ONCE:
             statement = sql.SQL(_SQL["delete_all"]).format(table=self._table)
-            deleted = self._connection.execute(statement).rowcount
-            if deleted != places.count:
+            if self._connection.execute(statement).rowcount != count:
                 raise CacheConflict(CHANGED_MEANWHILE)
-            return deleted
-        for block in places.blocks(_PLACES_AT_ONCE):
-            statement = sql.SQL(_SQL["delete_at"]).format(
-                table=self._table,
-                places=sql.Literal(_as_array(block)),
-                row=self._hash(self._row),
-            )
-            deleted, hashes = self._connection.execute(statement).fetchone() or (0, 0)
-            # Nobody else writes to the copy as a rule: these have to be the rows that were seen.
-            if deleted != len(block) or int(hashes) != sum_signed(block["row"]):
-                raise CacheConflict(CHANGED_MEANWHILE)
-        return places.count
-
-    def _read_records(self, spool: Spool) -> Iterator[Array]:
+            return count
         at = 0
-        for keys, rows in spool.hashes():
-            chosen = np.flatnonzero(self._changed[self._buckets(keys)])
-            records = np.empty(len(chosen), READ)
-            records["key"], records["row"] = keys[chosen], rows[chosen]
-            records["at"] = at + chosen
-            yield records
-            at += len(keys)
+        for block in self._seen.blocks():
+            wanted = block[chosen[at : at + len(block)]]
+            at += len(block)
+            for first in range(0, len(wanted), _PLACES_AT_ONCE):
+                self._delete_at(wanted[first : first + _PLACES_AT_ONCE])
+        return count
 
-    def _cached_records(self) -> Iterator[Array]:
-        parts = {"within": self.of_changed(), "key": self._hash(self._key)}
-        for places, keys, rows in self._of_pages("places", **parts):
-            records = np.empty(len(keys) // 8, CACHED)
-            there = np.frombuffer(places, _PLACE)
-            records["block"], records["offset"] = there["block"], there["offset"]
-            records["key"] = np.frombuffer(keys, ">u8")
-            records["row"] = np.frombuffer(rows, ">u8")
-            yield records
+    def _delete_at(self, rows: Array) -> None:
+        statement = sql.SQL(_SQL["delete_at"]).format(
+            table=self._table,
+            places=sql.Literal(_as_array(rows["place"])),
+            row=self._hash(self._row),
+        )
+        deleted, hashes = self._connection.execute(statement).fetchone() or (0, 0)
+        # Nobody else writes to the copy as a rule: these have to be the rows that were seen.
+        if deleted != len(rows) or int(hashes) != sum_signed(rows["row"].astype(np.uint64)):
+            raise CacheConflict(CHANGED_MEANWHILE)
+
+    def _cached_hashes(self) -> Iterator[tuple[Hashes, Hashes]]:
+        for block in self._seen.blocks():
+            yield block["key"].astype(np.uint64), block["row"].astype(np.uint64)
 
     def _take(self, batch: pa.RecordBatch, spool: Spool) -> None:
         hashes = self.digest.see(batch)
@@ -220,35 +223,39 @@ class Difference:
         """Sum up the cached table; returns the seconds that it took."""
         started = time.monotonic()
         self._cached[:] = 0
-        self._rows_cached = 0
+        self._seen.clear()
         self._connection.commit()
         self._connection.execute(_SQL["snapshot"])
         self.since = untouched.since(self._connection)
-        for buckets, hashes in self._of_pages("hashes", bucket=self._bucket()):
-            numbers = np.frombuffer(buckets, ">i4").astype(np.intp)
-            there = np.frombuffer(hashes, ">u8").astype(np.uint64)
-            np.add.at(self._cached, numbers, there + _A_ROW)
-            self._rows_cached += len(numbers)
+        for places, keys, rows in self._of_pages():
+            seen = np.empty(len(rows) // 8, _CACHED)
+            seen["place"] = np.frombuffer(places, _PLACE)
+            seen["row"] = np.frombuffer(rows, ">u8")
+            seen["key"] = seen["row"] if keys is None else np.frombuffer(keys, ">u8")
+            self._seen.add(seen)
+            buckets = self._buckets(seen["key"].astype(np.uint64))
+            np.add.at(self._cached, buckets, seen["row"].astype(np.uint64) + _A_ROW)
         # Nobody has to wait for a lock of ours while the source is read.
         self._connection.commit()
         return time.monotonic() - started
 
-    def _of_pages(self, name: str, **parts: sql.Composable) -> Iterator[tuple[Any, ...]]:
-        """The answers of a statement about some pages after others."""
+    def _of_pages(self) -> Iterator[tuple[Any, ...]]:
+        """The cached rows, those of some pages after others."""
         row = self._connection.execute(_SQL["pages"], self._at()).fetchone()
         pages = int(row[0]) if row else 0
+        keys = sql.SQL(_SQL["keys"]).format(key=self._hash(self._key))
         with self._connection.cursor(binary=True) as cursor:
             for first in range(0, pages + 1, _PAGES_AT_ONCE):
                 if self._ended.is_set():
                     return
                 after = first + _PAGES_AT_ONCE
-                statement = sql.SQL(_SQL[name]).format(
+                statement = sql.SQL(_SQL["rows"]).format(
                     table=self._table,
+                    keys=keys if self._key_positions else sql.NULL,
                     row=self._hash(self._row),
                     first=sql.Literal(f"({first},0)"),
                     # The table may have grown since it was asked.
                     end=_END if after > pages else sql.Literal(f"({after},0)"),
-                    **parts,
                 )
                 try:
                     answer = cursor.execute(statement).fetchone()
@@ -259,11 +266,6 @@ class Difference:
 
     def _buckets(self, keys: Hashes) -> npt.NDArray[np.intp]:
         return (keys & np.uint64(self._mask)).astype(np.intp)
-
-    def _bucket(self) -> sql.Composed:
-        return sql.SQL(_SQL["bucket"]).format(
-            hash=self._hash(self._key), mask=sql.Literal(self._mask)
-        )
 
     @staticmethod
     def _hash(one: RowHash) -> sql.Composable:

@@ -13,26 +13,19 @@ SELECT pg_relation_size(class.oid) / current_setting('block_size')::int
   JOIN pg_namespace AS namespace ON namespace.oid = class.relnamespace
  WHERE namespace.nspname = %(schema)s AND class.relname = %(table)s;
 
--- name: hashes
--- Of each row of some pages: its bucket and its hash.
-SELECT string_agg(int4send({bucket}), ''), string_agg(int8send({row}), '')
+-- name: rows
+-- Of each row of some pages: its place, the hash of its key where it has one, and its own.
+SELECT string_agg(tidsend(cached.ctid), ''), {keys}, string_agg(int8send({row}), '')
   FROM {table} AS cached
  WHERE cached.ctid >= {first} AND cached.ctid < {end};
 
--- name: places
--- Of each row of some pages that may be another: its place, and the hashes of its key and of itself.
-SELECT string_agg(tidsend(cached.ctid), ''), string_agg(int8send({key}), ''),
-       string_agg(int8send({row}), '')
-  FROM {table} AS cached
- WHERE cached.ctid >= {first} AND cached.ctid < {end} AND {within};
-
--- name: bucket
--- The bucket of a row.
-(({hash}) & {mask})::int4
+-- name: keys
+-- The hashes of the keys.
+string_agg(int8send({key}), '')
 
 -- name: in_changed
 -- Whether a row's bucket is among those that are not the same.
-get_bit({changed}, {bucket}) = 1
+get_bit({changed}, (({key}) & {mask})::int4) = 1
 
 -- name: delete_at
 -- The rows at some places; how many there were, and the sum of their hashes.

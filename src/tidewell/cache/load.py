@@ -225,7 +225,7 @@ class Load:
         )
         self._digest = difference.digest
         sent = self._fitting.counts
-        with closing(Spool(self._fitting.schema)) as spool:
+        with closing(difference), closing(Spool(self._fitting.schema)) as spool:
 
             def progress() -> None:
                 self._progress(sent.rows, 0)
@@ -255,7 +255,7 @@ class Load:
         self, difference: Difference, spool: Spool, found: Found, *, replace: bool
     ) -> Counts:
         """Write exactly what differs; `replace`: rows with new values are written anew."""
-        updated = found.replaced.count
+        updated = int(found.replaced.sum())
         counts = Counts(found.written - updated, updated, difference.delete(found.deleted))
         if replace:
             difference.delete(found.replaced)

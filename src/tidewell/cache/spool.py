@@ -31,6 +31,12 @@ class Records:
         """Forget them."""
         self._file.close()
 
+    def clear(self) -> None:
+        """Forget what was taken, and begin again."""
+        self._file.seek(0)
+        self._file.truncate()
+        self.count = 0
+
     def add(self, records: Array) -> None:
         """Take records."""
         self._file.write(records.tobytes())

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidewell.cache import pairing
-from tidewell.cache.pairing import CACHED, READ, Pairing
+from tidewell.cache.pairing import Pairing, Parts
 
 rows = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 3)), max_size=12)
 by_key = st.dictionaries(st.integers(0, 9), st.integers(0, 3), max_size=9)
@@ -25,19 +25,22 @@ def paired(
 ) -> tuple[Counter[tuple[int, int]], Counter[tuple[int, int]], Counter[tuple[int, int]]]:
     """The rows that are new, deleted, and replaced."""
     most = max(len(read), len(cached))
-    with closing(Pairing(len(read), keyed=keyed, most=most)) as one:
-        for at, row in enumerate(read):
-            one.read.add(np.array([(*hashed(*row), at)], READ))
-        for at, row in enumerate(cached):
-            one.cached.add(np.array([(*hashed(*row), at, 1)], CACHED))
+    with closing(Pairing(len(read), len(cached), keyed=keyed, most=most)) as one:
+        for side, rows in (one.read, read), (one.cached, cached):
+            for at, row in enumerate(rows):
+                add(side, *hashed(*row), at)
         found = one.found()
         assert not found.repeated
         new = Counter(read[at] for at in np.flatnonzero(found.new))
         deleted, replaced = (
-            Counter(cached[int(one["block"])] for block in places.blocks() for one in block)
-            for places in (found.deleted, found.replaced)
+            Counter(cached[at] for at in np.flatnonzero(chosen))
+            for chosen in (found.deleted, found.replaced)
         )
         return new, deleted, replaced
+
+
+def add(side: Parts, key: int, row: int, at: int) -> None:
+    side.add(np.array([key], np.uint64), np.array([row], np.uint64), np.array([at]))
 
 
 @pytest.mark.parametrize("part", [1, 3, 1000])
@@ -73,7 +76,28 @@ def test_rows_of_one_key_replace_each_other(part: int, monkeypatch: pytest.Monke
 
 
 def test_a_key_that_was_read_twice_is_told() -> None:
-    with closing(Pairing(2, keyed=True, most=2)) as one:
-        records = [(*hashed(1, 1), 0), (*hashed(1, 2), 1)]
-        one.read.add(np.array(records, READ))
+    with closing(Pairing(2, 0, keyed=True, most=2)) as one:
+        for at in range(2):
+            add(one.read, *hashed(1, at), at)
         assert one.found().repeated
+
+
+@given(read=by_key, cached=by_key)
+def test_two_cached_keys_of_one_hash_are_two_rows(
+    read: dict[int, int], cached: dict[int, int]
+) -> None:
+    """Such a key is an odd one and the even one after it; what is read has even ones only."""
+
+    def alike(rows: dict[int, int]) -> list[tuple[int, int]]:
+        return [hashed(key // 2, key % 2 * 8 + value) for key, value in rows.items()]
+
+    read = {key * 2: value for key, value in read.items()}
+    with closing(Pairing(len(read), len(cached), keyed=True, most=20)) as one:
+        for side, rows in (one.read, read), (one.cached, cached):
+            for at, hashes in enumerate(alike(rows)):
+                add(side, *hashes, at)
+        found = one.found()
+    new = [list(read)[at] for at in np.flatnonzero(found.new)]
+    gone = [list(cached)[at] for at in np.flatnonzero(found.deleted | found.replaced)]
+    assert {*new} == {key for key, value in read.items() if cached.get(key) != value}
+    assert {*gone} == {key for key, value in cached.items() if read.get(key) != value}
