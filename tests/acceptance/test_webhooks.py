@@ -62,6 +62,8 @@ def test_a_failure_and_the_recovery_from_it_are_told(
         assert one.path == "/hook"
         assert signed.verify(one.body, one.headers)["type"] == one.event["type"]
     assert len({one.headers["webhook-id"] for one in came}) == len(came)
+    # Who receives knows of a delivery before it is noted.
+    wait_until(lambda: all(one["status"] for one in deliveries(client, webhook)))
     kept = deliveries(client, webhook)
     assert {one["event"] for one in kept} == {"run.succeeded", "run.failed", "run.recovered"}
     assert {(one["status"], one["error"]) for one in kept} == {(204, None)}

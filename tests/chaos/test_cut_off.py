@@ -20,6 +20,8 @@ from tests.faulty_relay import Fault, Relay, relay
 
 _COMMIT_SECONDS = 60.0
 _STILL_SILENT_SECONDS = 3.0
+_TIMEOUT_SECONDS = 8
+"""Of a run: long enough to come to its commit on a machine that is slow or busy."""
 _ATTEMPT = "SELECT attempt, state FROM run WHERE job_id = %s ORDER BY queued_at DESC LIMIT 1"
 LATE = ("before COPY", "after read", "after COPY", "before COMMIT")
 TO_THE_COMMIT = (b"UPDATE tidewell.cached_table", b"COMMIT")
@@ -172,7 +174,7 @@ def test_a_run_whose_time_is_over_while_nobody_answers_its_commit_says_that_it_h
     campaign, plan = stage.campaign, chance("timed out")
     with relay(stage.cache.host, stage.cache.port) as link:
         text = through(stage.cache, link)
-        (job,) = campaign.add(plan, ("bag",), cache=text, timeoutSeconds="3")
+        (job,) = campaign.add(plan, ("bag",), cache=text, timeoutSeconds=str(_TIMEOUT_SECONDS))
         campaign.wait_for_all()
         job.source.change(plan)
         # Half-open, and so is every other link to the cache for longer than a run's time.
@@ -182,7 +184,7 @@ def test_a_run_whose_time_is_over_while_nobody_answers_its_commit_says_that_it_h
         while not link.struck:
             assert time.monotonic() < deadline
             time.sleep(0.01)
-        time.sleep(3 + _STILL_SILENT_SECONDS)
+        time.sleep(_TIMEOUT_SECONDS + _STILL_SILENT_SECONDS)
         link.fault = Fault()
         until(stage, job, "success")
         campaign.reckon()
