@@ -37,7 +37,7 @@ from tidewell.settings import Settings
 from tidewell.state.embedded import EmbeddedServer, start
 from tidewell.state.statements import statements
 
-SQL = statements("benchmarks", "scale.sql")
+SQL = statements("benchmarks", "scale.sql") | statements("tests", "crowd.sql")
 JOBS_OF_ONE = 100
 _DUE = 100
 _ROUNDS = 20

@@ -18,21 +18,3 @@ INSERT INTO run (id, account_id, job_id, state, cause, queued_at, started_at, fi
 SELECT gen_random_uuid(), account_id, id, %(state)s, 'request', now(), %(started)s, %(finished)s, 7
   FROM job
  WHERE id = %(job_id)s;
-
--- name: add_crowd
--- Other accounts, each with a connection and a job.
-WITH many AS (
-    INSERT INTO account (id, parent_id, external_id, name, created_at)
-    SELECT gen_random_uuid(), parent_id, NULL, 'Crowd', now()
-      FROM account, generate_series(1, %(count)s)
-    RETURNING id),
-     office AS (
-    INSERT INTO connection (id, account_id, name, driver, sealed, created_at, modified_at)
-    SELECT gen_random_uuid(), many.id, 'Office', 'Files', '', now(), now() FROM many
-    RETURNING id, account_id)
-INSERT INTO job (id, account_id, connection_id, job_type, name, enabled, interval_unit,
-                 interval_value, log_verbosity, anchor_at, next_run_at, params, source_schema,
-                 source_table, cache_schema, cache_table, created_at, modified_at)
-SELECT gen_random_uuid(), account_id, id, 'Caching', 'T', true, 'Month', 1, 1, now(), now(), '{}',
-       'Files', 'T', 'Office', 'T', now(), now()
-  FROM office;

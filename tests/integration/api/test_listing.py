@@ -134,8 +134,9 @@ async def test_a_list_looks_at_nothing_of_other_accounts(
     """Else the list of one account takes the longer the more others there are."""
     add_jobs(database_url, 100)
     with psycopg.connect(database_url) as connection:
-        ((account_id,),) = connection.execute("SELECT account_id FROM job LIMIT 1").fetchall()
-        connection.execute(_SQL["add_crowd"], {"count": 4000})
+        ((account_id, parent_id),) = connection.execute("SELECT id, parent_id FROM account")
+        crowd = {"accounts": 4000, "jobs": 1, "parent_id": parent_id}
+        connection.execute(statements("tests", "crowd.sql")["add_crowd"], crowd)
         connection.execute("ANALYZE")
     values = {"account_id": account_id, "id": None, "connection_ids": None, "now": MOMENT}
     statement = statements("tidewell.jobs", "queries.sql")[name]
