@@ -106,7 +106,9 @@ class Pairing:
         """As a multiset."""
         new = _unpaired(read["row"], cached["row"])
         gone = _unpaired(cached["row"], read["row"])
-        again = np.isin(cached["key"][gone], read["key"][new]) & self._keyed
+        again = np.zeros(int(gone.sum()), np.bool_)
+        if self._keyed:
+            again = np.isin(cached["key"][gone], read["key"][new])
         self._found.new[read["at"][new]] = True
         self._found.deleted[cached["at"][gone][~again]] = True
         self._found.replaced[cached["at"][gone][again]] = True

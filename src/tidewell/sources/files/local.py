@@ -89,6 +89,7 @@ class LocalStore:
     def _of_folder(self, folder: Path, named: str | None = None) -> dict[str, FileTable]:
         """Each file in a folder, and each folder in it that holds files; perhaps of one name."""
         children = _children(folder)
+        # A table's name is the beginning of its file's, which is told faster than the whole name.
         ours = (
             one
             for one in children
