@@ -2,6 +2,8 @@
 
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -38,6 +40,35 @@ def test_every_command_that_answers_has_json() -> None:
 
 def test_every_command_says_what_it_does() -> None:
     assert [words for words, one in leaves(typer.main.get_command(app)) if not one.help] == []
+
+
+NOT_FOR = {
+    "--version": ("pydantic", "httpx", "psycopg"),
+    "job list --help": ("psycopg", "fastapi", "duckdb", "numpy"),
+    "account list --help": ("httpx", "fastapi", "duckdb", "numpy"),
+    "serve --help": ("httpx", "fastapi", "duckdb", "numpy"),
+}
+_IMPORTED = """
+import sys
+from tidewell.cli import main
+try:
+    main()
+finally:
+    print(*sys.modules, file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize("words", NOT_FOR)
+def test_a_command_waits_for_nothing_that_only_others_need(words: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _IMPORTED, *words.split()],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    imported = set(done.stderr.split())
+    assert "typer" in imported
+    assert imported.isdisjoint(NOT_FOR[words])
 
 
 def named_in(text: str) -> Iterator[list[str]]:

@@ -11,13 +11,19 @@ import typer
 from tidewell import clock
 from tidewell.accounts import audit, keys, repository
 from tidewell.accounts.audit import Action, Author
-from tidewell.cli.doing import Answer, answers, chosen_account, in_database
+from tidewell.cli.doing import Answer, answers, in_database
 from tidewell.errors import InvalidRequest, TidewellError
 from tidewell.state.database import Connection
 
-account_app = typer.Typer(help="Parent accounts: the software vendors.", no_args_is_help=True)
-key_app = typer.Typer(help="The public keys of a vendor's tokens.", no_args_is_help=True)
-subaccount_app = typer.Typer(help="Sub-accounts: the vendors' customers.", no_args_is_help=True)
+account_app = typer.Typer(
+    help="Parent accounts: the software vendors.", no_args_is_help=True, add_completion=False
+)
+key_app = typer.Typer(
+    help="The public keys of a vendor's tokens.", no_args_is_help=True, add_completion=False
+)
+subaccount_app = typer.Typer(
+    help="Sub-accounts: the vendors' customers.", no_args_is_help=True, add_completion=False
+)
 account_app.add_typer(key_app, name="key")
 
 PublicKey = Annotated[
@@ -214,11 +220,6 @@ def list_subaccounts(account: OnlyParent = None) -> Answer:
         }
 
     return in_database(show)
-
-
-def own_customer(sub: UUID | None) -> tuple[UUID, UUID]:
-    """This machine's only sub-account, or the one of an id, after its parent."""
-    return in_database(lambda connection: chosen_account(connection, sub))
 
 
 async def _only_parent(connection: Connection) -> UUID:

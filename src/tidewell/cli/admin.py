@@ -10,7 +10,9 @@ from tidewell.connections import links, signing
 from tidewell.connections.sealing import SealingBox
 from tidewell.state.database import Connection
 
-admin_app = typer.Typer(help="The operator of the service.", no_args_is_help=True)
+admin_app = typer.Typer(
+    help="The operator of the service.", no_args_is_help=True, add_completion=False
+)
 
 
 @admin_app.callback()

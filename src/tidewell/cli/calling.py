@@ -13,7 +13,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Annotated, Any, Concatenate, ParamSpec
+from typing import Any, Concatenate, ParamSpec
 from uuid import UUID
 
 import httpx
@@ -21,18 +21,9 @@ import typer
 from pydantic import BaseModel
 from rich.console import Console
 
+from tidewell.cli.options import Json, Sub, Token, Url
 from tidewell.client import ApiError, AsyncClient, ClientError, RunFailed
 from tidewell.errors import TidewellError
-
-Url = Annotated[
-    str, typer.Option(envvar="TIDEWELL_URL", help="Address of a server; empty: this machine's own.")
-]
-Token = Annotated[str, typer.Option(envvar="TIDEWELL_TOKEN", help="Token (JWT) for that server.")]
-Sub = Annotated[
-    UUID | None,
-    typer.Option(envvar="TIDEWELL_SUB", help="Sub-account; without --url. None: the only one."),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 RUN_FAILED = 3
 """Exit code of a command that waited for a run which did not succeed; 1 is any other error."""

@@ -7,13 +7,13 @@ from rich.text import Text
 
 from tidewell.cli import completing, finding, tables
 from tidewell.cli.calling import Calling, calls
-from tidewell.cli.doing import load_settings
 from tidewell.client import ApiError, CacheConnection, Connection, ConnectionTest
 from tidewell.errors import TidewellError
-from tidewell.state.embedded import start
 
 connection_app = typer.Typer(
-    help="Connections to sources, and the cache that tables are kept in.", no_args_is_help=True
+    help="Connections to sources, and the cache that tables are kept in.",
+    no_args_is_help=True,
+    add_completion=False,
 )
 
 Which = Annotated[
@@ -146,19 +146,14 @@ async def set_cache(
 ) -> None:
     """Set the PostgreSQL that cached tables are kept in."""
     if embedded:
-        string = own_cache(calling)
+        from tidewell.cli.own_api import own_cache  # noqa: PLC0415 - a remote call needs none of it
+
+        if calling.is_remote:
+            raise TidewellError("A server's cache is none of this machine's: give --string.")
+        string = own_cache()
     made = await calling.client.cache.set(_string(string))
     _tell(calling, made)
     _show(calling, made)
-
-
-def own_cache(calling: Calling) -> str:
-    """The connection string of the cache database that the embedded PostgreSQL has."""
-    settings = load_settings()
-    if calling.is_remote or settings.database_url.get_secret_value():
-        raise TidewellError("No embedded PostgreSQL is used here: give --string.")
-    with start(settings.home) as server:  # it runs already: this process is one of its users
-        return server.cache_connection_string
 
 
 def _string(given: str) -> str:

@@ -9,7 +9,7 @@ from tidewell.cli.doing import Answer, answers, load_settings
 from tidewell.state import dumps, schema
 from tidewell.state.opened import state_url
 
-db_app = typer.Typer(help="The state database.", no_args_is_help=True)
+db_app = typer.Typer(help="The state database.", no_args_is_help=True, add_completion=False)
 
 
 @db_app.callback()

@@ -14,7 +14,7 @@ from tidewell.client import LogLine, Run
 from tidewell.client import RunFailed as Failed
 from tidewell.errors import InvalidRequest
 
-job_app = typer.Typer(help="Jobs and their runs.", no_args_is_help=True)
+job_app = typer.Typer(help="Jobs and their runs.", no_args_is_help=True, add_completion=False)
 
 Job = Annotated[
     str,

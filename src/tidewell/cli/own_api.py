@@ -12,6 +12,8 @@ from tidewell.api.app import create_app
 from tidewell.api.callers import act_for
 from tidewell.cli.doing import chosen_account, load_settings
 from tidewell.cli.node import open_node
+from tidewell.errors import TidewellError
+from tidewell.state.embedded import start
 from tidewell.state.opened import allow_own_server, state_url
 from tidewell.state.schema import upgrade
 
@@ -30,3 +32,12 @@ async def own_api(account_id: UUID | None) -> AsyncIterator[FastAPI]:
             app = create_app(node)
             act_for(app, parent_id, chosen)
             yield app
+
+
+def own_cache() -> str:
+    """The connection string of the cache database that the embedded PostgreSQL has."""
+    settings = load_settings()
+    if settings.database_url.get_secret_value():
+        raise TidewellError("No embedded PostgreSQL is used here: give --string.")
+    with start(settings.home) as server:  # it runs already: this process is one of its users
+        return server.cache_connection_string

@@ -12,7 +12,11 @@ from tidewell.accounts.audit import Action, Author
 from tidewell.cli.doing import Answer, answers, chosen_account, in_database
 from tidewell.state.database import Connection
 
-pat_app = typer.Typer(help="Personal access tokens: HTTP Basic for queries.", no_args_is_help=True)
+pat_app = typer.Typer(
+    help="Personal access tokens: HTTP Basic for queries.",
+    no_args_is_help=True,
+    add_completion=False,
+)
 Sub = Annotated[UUID | None, typer.Option(help="Id of the sub-account; empty: the only one here.")]
 
 

@@ -12,7 +12,10 @@ from tidewell.errors import InvalidRequest
 
 _MOST_SHOWN = 100
 
+query_app = typer.Typer(add_completion=False)
 
+
+@query_app.command("query")
 @calls
 async def query(
     calling: Calling,

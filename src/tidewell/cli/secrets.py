@@ -10,8 +10,12 @@ from tidewell.connections import resealing, signing
 from tidewell.connections.sealing import SealingBox, add_key
 from tidewell.state.database import Connection
 
-secrets_app = typer.Typer(help="The key that encrypts stored credentials.", no_args_is_help=True)
-signing_app = typer.Typer(help="The key that signs links to forms.", no_args_is_help=True)
+secrets_app = typer.Typer(
+    help="The key that encrypts stored credentials.", no_args_is_help=True, add_completion=False
+)
+signing_app = typer.Typer(
+    help="The key that signs links to forms.", no_args_is_help=True, add_completion=False
+)
 
 
 @secrets_app.callback()

@@ -1,16 +1,19 @@
 """How jobs, runs and connections look in a terminal."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from tidewell.client import ConnectionSummary, JobInfo, LogLine, Run
+if TYPE_CHECKING:
+    from tidewell.client import ConnectionSummary, JobInfo, LogLine, Run
 
 _STYLES = {
     "JOB_SUCCESS": ("green", "ok"),
