@@ -23,3 +23,12 @@ ALTER TABLE bench_new ADD PRIMARY KEY (id);
 DROP TABLE bench_hand;
 ALTER TABLE bench_new RENAME TO bench_hand;
 COMMIT;
+
+-- name: reload_without_key
+-- The same where the table has no key.
+BEGIN;
+CREATE TABLE bench_new (LIKE bench_hand);
+\copy bench_new from '{file}' with (format binary)
+DROP TABLE bench_hand;
+ALTER TABLE bench_new RENAME TO bench_hand;
+COMMIT;

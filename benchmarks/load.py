@@ -33,6 +33,7 @@ from tidewell.state.embedded import start
 LIMIT = sql.Identifier("bench_limit")
 HAND = sql.Identifier("bench_hand")
 OURS = sql.Identifier("Bench", "rows")
+PEER = sql.Identifier("peer_dlt")
 SHARES = (10, 100, 1000)
 """Changed rows of each thousand, in a refresh."""
 
@@ -105,11 +106,10 @@ class Bench:
                 self._turns(sides),
                 self._rows,
             )
-        self._rig.execute("drop_schema", schema=sql.Identifier("peer_dlt"))
+        self._rig.execute("drop_schema", schema=PEER)
 
     def refresh(self, *, peers: bool) -> None:
-        """A table of the same key that stands, against a reload by hand."""
-        others = Peers(self._rig)
+        """A table that stands, against a reload by hand; with a key and without."""
         versions = {
             "0 % changed, the same file": self.parquet,
             "0 % changed, in another file": self._rig.generate(
@@ -121,25 +121,31 @@ class Bench:
             )
             for share in SHARES
         }
+        for key in (("id",), ()):
+            self._refresh_of(versions, key, peers=peers)
+
+    def _refresh_of(self, versions: dict[str, Path], key: tuple[str, ...], *, peers: bool) -> None:
         job = uuid4()
-        params = {"merge_keys": ("id",)}
+        params = {"merge_keys": key or None}
         self._rig.ours(job, self._rig.parquet(self.parquet), **params)
         self._copy_out(OURS, "true")
-        self._hand_table()
-        sides: dict[str, Side] = {"reload by hand": self._reload}
+        self._hand_table(key=bool(key))
+        sides: dict[str, Side] = {
+            "reload by hand": partial(self._reload, "reload" if key else "reload_without_key")
+        }
         for name, path in versions.items():
             sides[f"Tidewell, {name}"] = self._refreshed(job, path, params)
-        found = self._turns(sides)
         if peers and (HOME / "dlt").exists():
-            found["dlt, replace"] = [others.dlt("parquet", str(self.parquet), "replace")]
+            sides["dlt, replace"] = partial(self._replaced, list(versions.values())[-1], key)
         self._results.table(
-            f"Refresh of a table of {self._rows:,} rows with a key",
+            f"Refresh of a table of {self._rows:,} rows {'with' if key else 'without'} a key",
             "reload by hand",
-            found,
+            self._turns(sides),
             self._rows,
         )
         self._rig.forget(job)
         self._rig.execute("drop_table", table=HAND)
+        self._rig.execute("drop_schema", schema=PEER)
 
     def increment(self, *, peers: bool) -> None:
         """A tenth of the rows: nine changed of ten, one new."""
@@ -212,14 +218,21 @@ class Bench:
 
         return side
 
-    def _reload(self) -> Measured:
-        return self._rig.measured(lambda: self._rig.psql(self._by_hand("reload")))
+    def _replaced(self, path: Path, key: tuple[str, ...]) -> Measured:
+        """dlt's turn: the base version stands, as for ours."""
+        others = Peers(self._rig)
+        others.dlt("parquet", str(self.parquet), "replace", unique=bool(key))
+        return others.dlt("parquet", str(path), "replace", unique=bool(key))
 
-    def _hand_table(self, *, index: bool = False) -> None:
+    def _reload(self, name: str) -> Measured:
+        return self._rig.measured(lambda: self._rig.psql(self._by_hand(name)))
+
+    def _hand_table(self, *, key: bool = True, index: bool = False) -> None:
         self._rig.execute("drop_table", table=HAND)
         self._rig.execute("make_table", table=HAND)
         self._rig.execute("fill", table=HAND, other=OURS)
-        self._rig.execute("add_key", table=HAND)
+        if key:
+            self._rig.execute("add_key", table=HAND)
         if index:
             self._rig.execute("add_index", table=HAND)
 

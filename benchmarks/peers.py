@@ -16,7 +16,7 @@ _DLT = """
 import os, sys
 import dlt, pyarrow as pa, pyarrow.parquet as pq
 
-kind, source, target, mode, home = sys.argv[1:]
+kind, source, target, mode, unique, home = sys.argv[1:]
 os.environ["DATA_WRITER__DISABLE_COMPRESSION"] = "true"
 
 # A float of four bytes comes to nothing between dlt and its driver.
@@ -25,7 +25,9 @@ def wide(table):
     fields = [one.with_type(kind) for one, kind in zip(table.schema, kinds)]
     return table.cast(pa.schema(fields))
 
-@dlt.resource(name="rows", primary_key="id" if mode == "merge" else None)
+# A primary key alone makes no index; `unique` does.
+@dlt.resource(name="rows", primary_key="id" if mode == "merge" else None,
+              columns={"id": {"unique": True}} if unique else {})
 def parquet():
     for batch in pq.ParquetFile(source, pre_buffer=False).iter_batches(65536):
         yield wide(pa.Table.from_batches([batch]))
@@ -67,13 +69,18 @@ class Peers:
             found["sling"] = lambda: self._sling(kind, source)
         return found
 
-    def dlt(self, kind: str, source: str, mode: str) -> Measured:
-        """dlt: Arrow to Parquet to ADBC; connectorx from PostgreSQL."""
+    def dlt(self, kind: str, source: str, mode: str, *, unique: bool = False) -> Measured:
+        """dlt: Arrow to Parquet to ADBC; connectorx from PostgreSQL.
+
+        `unique`: PostgreSQL sees to it that no `id` comes twice, as it does for our key.
+        """
         script = self._rig.folder / "dlt_load.py"
         script.write_text(_DLT)
+        of_table = "unique" if unique else ""
+        # A home remembers what its tables had.
+        home = self._rig.folder / f"dlt_home_{of_table}"
         command = [HOME / "dlt" / "bin" / "python", script, kind, source, self._rig.url, mode]
-        home = self._rig.folder / "dlt_home"
-        return self._measured([*map(str, command), str(home)])
+        return self._measured([*map(str, command), of_table, str(home)])
 
     def _ingestr(self, kind: str, source: str) -> Measured:
         table = "public.rows" if kind == "postgresql" else "main.rows"
