@@ -33,7 +33,7 @@ from tidewell.state.embedded import start
 LIMIT = sql.Identifier("bench_limit")
 HAND = sql.Identifier("bench_hand")
 OURS = sql.Identifier("Bench", "rows")
-PEER = sql.Identifier("peer_dlt")
+OF_DLT = ("peer_dlt", "peer_dlt_staging")
 SHARES = (10, 100, 1000)
 """Changed rows of each thousand, in a refresh."""
 
@@ -106,7 +106,7 @@ class Bench:
                 self._turns(sides),
                 self._rows,
             )
-        self._rig.execute("drop_schema", schema=PEER)
+        self._forget_dlt()
 
     def refresh(self, *, peers: bool) -> None:
         """A table that stands, against a reload by hand; with a key and without."""
@@ -136,7 +136,10 @@ class Bench:
         for name, path in versions.items():
             sides[f"Tidewell, {name}"] = self._refreshed(job, path, params)
         if peers and (HOME / "dlt").exists():
-            sides["dlt, replace"] = partial(self._replaced, list(versions.values())[-1], key)
+            for strategy in ("truncate-and-insert", "insert-from-staging"):
+                sides[f"dlt, replace, {strategy}"] = partial(
+                    self._replaced, list(versions.values())[-1], key, strategy
+                )
         self._results.table(
             f"Refresh of a table of {self._rows:,} rows {'with' if key else 'without'} a key",
             "reload by hand",
@@ -145,7 +148,7 @@ class Bench:
         )
         self._rig.forget(job)
         self._rig.execute("drop_table", table=HAND)
-        self._rig.execute("drop_schema", schema=PEER)
+        self._forget_dlt()
 
     def increment(self, *, peers: bool) -> None:
         """A tenth of the rows: nine changed of ten, one new."""
@@ -218,11 +221,17 @@ class Bench:
 
         return side
 
-    def _replaced(self, path: Path, key: tuple[str, ...]) -> Measured:
+    def _replaced(self, path: Path, key: tuple[str, ...], strategy: str) -> Measured:
         """dlt's turn: the base version stands, as for ours."""
-        others = Peers(self._rig)
-        others.dlt("parquet", str(self.parquet), "replace", unique=bool(key))
-        return others.dlt("parquet", str(path), "replace", unique=bool(key))
+        replace = partial(
+            Peers(self._rig).dlt, "parquet", mode="replace", unique=bool(key), strategy=strategy
+        )
+        replace(source=str(self.parquet))
+        return replace(source=str(path))
+
+    def _forget_dlt(self) -> None:
+        for schema in OF_DLT:
+            self._rig.execute("drop_schema", schema=sql.Identifier(schema))
 
     def _reload(self, name: str) -> Measured:
         return self._rig.measured(lambda: self._rig.psql(self._by_hand(name)))

@@ -69,10 +69,19 @@ class Peers:
             found["sling"] = lambda: self._sling(kind, source)
         return found
 
-    def dlt(self, kind: str, source: str, mode: str, *, unique: bool = False) -> Measured:
+    def dlt(
+        self,
+        kind: str,
+        source: str,
+        mode: str,
+        *,
+        unique: bool = False,
+        strategy: str = "truncate-and-insert",
+    ) -> Measured:
         """dlt: Arrow to Parquet to ADBC; connectorx from PostgreSQL.
 
-        `unique`: PostgreSQL sees to it that no `id` comes twice, as it does for our key.
+        `unique`: PostgreSQL sees to it that no `id` comes twice, as it does for our key. In the
+        fastest `strategy` people read an empty table meanwhile; in `insert-from-staging` they wait.
         """
         script = self._rig.folder / "dlt_load.py"
         script.write_text(_DLT)
@@ -80,7 +89,9 @@ class Peers:
         # A home remembers what its tables had.
         home = self._rig.folder / f"dlt_home_{of_table}"
         command = [HOME / "dlt" / "bin" / "python", script, kind, source, self._rig.url, mode]
-        return self._measured([*map(str, command), of_table, str(home)])
+        return self._measured(
+            [*map(str, command), of_table, str(home)], DESTINATION__REPLACE_STRATEGY=strategy
+        )
 
     def _ingestr(self, kind: str, source: str) -> Measured:
         table = "public.rows" if kind == "postgresql" else "main.rows"
@@ -106,13 +117,17 @@ class Peers:
             [*command, *target, "--tgt-object", "peer_sling.rows", "--mode", "full-refresh"]
         )
 
-    def _measured(self, command: list[str]) -> Measured:
-        environment = os.environ | {
-            "INGESTR_DISABLE_TELEMETRY": "true",
-            "RUNTIME__DLTHUB_TELEMETRY": "false",
-            "SLING_DISABLE_TELEMETRY": "true",
-            "HOME": str(self._rig.folder / "home_of_peers"),
-        }
+    def _measured(self, command: list[str], **settings: str) -> Measured:
+        environment = (
+            os.environ
+            | settings
+            | {
+                "INGESTR_DISABLE_TELEMETRY": "true",
+                "RUNTIME__DLTHUB_TELEMETRY": "false",
+                "SLING_DISABLE_TELEMETRY": "true",
+                "HOME": str(self._rig.folder / "home_of_peers"),
+            }
+        )
         try:
             return self._rig.measured(lambda: self._rig.program(command, environment=environment))
         except SystemExit as error:
