@@ -39,9 +39,15 @@ def test_what_a_copy_of_local_files_does_not_need_is_not_imported() -> None:
 
 
 def test_a_node_reads_no_sql_before_somebody_sends_some() -> None:
-    imported = _imported("import tidewell.cli.serve, tidewell.api.app, tidewell.pages")
+    imported = _imported("import tidewell.cli.serve, tidewell.cli.http")
     assert {"fastapi", "tidewell.jobs.source_check"} <= imported
     assert not {"sqlglot", "sqlalchemy"} & imported
+
+
+def test_a_worker_and_a_ticker_leave_rows_to_the_processes_of_runs_and_calls_to_the_api() -> None:
+    imported = _imported("import tidewell.cli.serve")
+    assert {"procrastinate", "tidewell.runs.worker", "tidewell.runs.settling"} <= imported
+    assert not {"numpy", "pyarrow", "pgpq", "duckdb", "fastapi", "uvicorn"} & imported
 
 
 def _imported(code: str) -> set[str]:

@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from tests.ports import free_port
-from tidewell.cli.serve import listen
+from tidewell.cli.http import listen
 from tidewell.errors import TidewellError
 
 

@@ -2,17 +2,16 @@
 
 A load is one transaction on the target: rows, watermark and counts stand there together or not at
 all, and only the newest attempt of a job can commit (docs/architecture.md, "The way of the data").
+What loads (`target`, `rangeload`) is not imported here: a node, whose runs load in processes of
+their own, would be a fifth larger.
 """
 
 from tidewell.cache.address import CacheAddress, test_address
 from tidewell.cache.names import place
-from tidewell.cache.rangeload import RangeLoad
-from tidewell.cache.target import CacheTarget, drop_cached_table, settle_attempt
+from tidewell.cache.settling import drop_cached_table, settle_attempt
 
 __all__ = [
     "CacheAddress",
-    "CacheTarget",
-    "RangeLoad",
     "drop_cached_table",
     "place",
     "settle_attempt",

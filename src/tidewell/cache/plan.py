@@ -1,10 +1,13 @@
 """What a load is told and what it answers: the seam between a run and the cache writer."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from uuid import UUID
 
-import pyarrow as pa
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Mode = Literal["full", "incremental", "append"]
 """All rows anew, changed ones merged by key, or new ones added to those that are there."""
@@ -59,7 +62,7 @@ class Standing:
     time_column: str | None = None
     key: tuple[str, ...] | None = None
     loads_since_full: int = 0
-    committed: "Receipt | None" = None
+    committed: Receipt | None = None
 
 
 @dataclass(frozen=True)

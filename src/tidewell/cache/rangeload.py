@@ -14,8 +14,9 @@ from tidewell.cache.address import CacheAddress, Connection, connect, explained
 from tidewell.cache.alter import TableStatements, Trace
 from tidewell.cache.copying import send
 from tidewell.cache.digest import Digest
+from tidewell.cache.hidden import hidden_place
 from tidewell.cache.plan import Fence, LoadPlan
-from tidewell.cache.ranges import Loaded, hidden_place
+from tidewell.cache.ranges import Loaded
 from tidewell.cache.wire import CopyStream, Fitting
 from tidewell.errors import Stopped
 from tidewell.state.statements import statements

@@ -6,17 +6,15 @@ leaves behind that does not come so far is dropped by whoever next has to do wit
 """
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from uuid import UUID
 
-import psycopg
 from psycopg import sql
 
 from tidewell.cache import shape
 from tidewell.cache.address import Connection
 from tidewell.cache.alter import TableStatements, Trace
 from tidewell.cache.digest import Sums
+from tidewell.cache.hidden import hidden_place
 from tidewell.cache.plan import Fence, Place
 from tidewell.cache.rowhash import Seen
 from tidewell.cache.shape import LoadedColumn
@@ -24,7 +22,6 @@ from tidewell.cache.wire import Counts
 from tidewell.state.statements import statements
 
 _SQL = statements("tidewell.cache", "ranges.sql")
-_SCHEMA = "tidewell"
 
 Grants = set[tuple[str | None, str, bool]]
 
@@ -39,22 +36,6 @@ class Loaded:
     seen: Seen
 
 
-def hidden_prefix(job_id: UUID) -> str:
-    """What the names of the hidden tables of a job begin with; the attempt follows."""
-    return f"load_{job_id.hex}_"
-
-
-def hidden_place(fence: Fence) -> Place:
-    """Where the table of an attempt stands until it is whole."""
-    return Place(_SCHEMA, f"{hidden_prefix(fence.job_id)}{fence.attempt}")
-
-
-def may_hide(connection: Connection) -> bool:
-    """Whether the user may make such a table."""
-    row = connection.execute(_SQL["may_hide"]).fetchone()
-    return bool(row and row[0])
-
-
 def make_hidden(
     connection: Connection, fence: Fence, columns: Sequence[LoadedColumn], trace: Trace
 ) -> Place:
@@ -63,26 +44,6 @@ def make_hidden(
     made = TableStatements(connection, place, trace)
     made.execute("make_table", definitions=shape.definitions(columns, staged=True))
     return place
-
-
-def drop_left(connection: Connection, job_id: UUID, attempt: int) -> None:
-    """Drop what the attempts of a job up to a given one have left; the caller commits.
-
-    Raises psycopg.errors.LockNotAvailable where somebody has such a table open.
-    """
-    prefix = hidden_prefix(job_id)
-    for (name,) in connection.execute(_SQL["left"], {"prefix": prefix}).fetchall():
-        number = name.removeprefix(prefix)
-        if number.isdecimal() and int(number) <= attempt:
-            table = sql.Identifier(_SCHEMA, name)
-            connection.execute(_SQL["wait_shortly"])
-            connection.execute(sql.SQL(_SQL["drop_hidden"]).format(table=table))
-
-
-def drop_left_now(connection: Connection, job_id: UUID, attempt: int) -> None:
-    """The same, as far as nobody has to be waited for: the next attempt finds the rest."""
-    with suppress(psycopg.errors.LockNotAvailable), connection.transaction():
-        drop_left(connection, job_id, attempt)
 
 
 def into_place(

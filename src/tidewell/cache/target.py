@@ -15,6 +15,8 @@ from psycopg.types.json import Jsonb
 from tidewell.cache import shape, untouched
 from tidewell.cache.address import CacheAddress, Connection, connect, explained
 from tidewell.cache.alter import Trace
+from tidewell.cache.bookkeeping import BOOKS, make_bookkeeping, stored_receipt
+from tidewell.cache.hidden import drop_left, drop_left_now, hidden_prefix, may_hide
 from tidewell.cache.load import Batches, Load
 from tidewell.cache.plan import (
     CacheColumn,
@@ -25,23 +27,15 @@ from tidewell.cache.plan import (
     Standing,
     TypeChange,
 )
-from tidewell.cache.ranges import (
-    Loaded,
-    drop_left,
-    drop_left_now,
-    hidden_prefix,
-    make_hidden,
-    may_hide,
-)
+from tidewell.cache.ranges import Loaded, make_hidden
+from tidewell.cache.settling import settle_attempt
 from tidewell.errors import CacheConflict, CacheError, CacheUnavailable, FencedOut, Stopped
 from tidewell.failpoint import reached
 from tidewell.state.statements import statements
 
 _SQL = statements("tidewell.cache", "table.sql")
-_BOOKS = statements("tidewell.cache", "bookkeeping.sql")
 _CANCEL_SECONDS = 1.0
 _TABLES = ("r", "p")
-_EVERY_ATTEMPT = 2**63 - 1
 
 
 class CacheTarget:
@@ -95,15 +89,15 @@ class CacheTarget:
             CacheConflict: another job, or a table that Tidewell did not make, is in the place.
         """
         with self._errors():
-            _make_bookkeeping(self._connection)
+            make_bookkeeping(self._connection)
             # Before the fence: an older attempt may hold it, and wait for somebody who never comes.
             self._connection.execute(
-                _BOOKS["end_sessions"],
+                BOOKS["end_sessions"],
                 {"job_id": self._fence.job_id, "attempt": self._fence.attempt - 1},
             )
             self._connection.commit()
             row = self._connection.execute(
-                _BOOKS["register"],
+                BOOKS["register"],
                 {"job_id": self._fence.job_id, "attempt": self._fence.attempt},
             ).fetchone()
             if row is None:
@@ -117,7 +111,7 @@ class CacheTarget:
         is_ours = (schema, table) == (self._place.schema, self._place.table)
         self._check_place(kind, owner, ours=is_ours)
         if run_id == self._fence.run_id:
-            return Standing(exists=True, committed=_receipt(receipt))
+            return Standing(exists=True, committed=stored_receipt(receipt))
         if kind is None or (schema, table) != (self._place.schema, self._place.table):
             return Standing()
         return Standing(
@@ -132,7 +126,7 @@ class CacheTarget:
         place = {"schema": self._place.schema, "table": self._place.table}
         prefix = hidden_prefix(self._fence.job_id)
         asked = place | {"job_id": self._fence.job_id, "prefix": prefix}
-        return self._connection.execute(_BOOKS["place"], asked).fetchone() or (None,) * 9
+        return self._connection.execute(BOOKS["place"], asked).fetchone() or (None,) * 9
 
     def type_changes(self, columns: Sequence[CacheColumn]) -> tuple[TypeChange, ...]:
         """Columns whose cached values no type holds together with those of a load to come."""
@@ -197,7 +191,7 @@ class CacheTarget:
         """End a run that had nothing to load. Raises as `load` does."""
         with self._errors():
             told = self._connection.execute(
-                _BOOKS["commit_unchanged"], self._ours() | {"receipt": Jsonb(asdict(receipt))}
+                BOOKS["commit_unchanged"], self._ours() | {"receipt": Jsonb(asdict(receipt))}
             )
             if not told.rowcount:
                 raise FencedOut
@@ -292,14 +286,14 @@ class CacheTarget:
         told = version() if version and left else None
         if left and told is not None:
             self._connection.execute(
-                _BOOKS["keep_version"], self._ours() | asdict(left) | {"version": told}
+                BOOKS["keep_version"], self._ours() | asdict(left) | {"version": told}
             )
         elif receipt.rows_affected:
-            self._connection.execute(_BOOKS["forget_version"], self._ours())
+            self._connection.execute(BOOKS["forget_version"], self._ours())
 
     def _hold(self) -> Place | None:
         """Hold the fence to the end; where the last load put the table. Raises FencedOut."""
-        held = self._connection.execute(_BOOKS["hold"], {"job_id": self._fence.job_id}).fetchone()
+        held = self._connection.execute(BOOKS["hold"], {"job_id": self._fence.job_id}).fetchone()
         if held is None or held[0] != self._fence.attempt:
             raise FencedOut
         return Place(held[1], held[2]) if held[1] else None
@@ -315,7 +309,7 @@ class CacheTarget:
                 sql.SQL(_SQL["drop_table"]).format(table=sql.Identifier(old.schema, old.table))
             )
         self._connection.execute(
-            _BOOKS["commit_load"],
+            BOOKS["commit_load"],
             self._ours()
             | {
                 "schema": self._place.schema,
@@ -361,89 +355,6 @@ class CacheTarget:
 
     def _is_fenced_out(self) -> bool:
         with suppress(CacheError, psycopg.Error), connect(self._address) as again:
-            row = again.execute(_BOOKS["hold"], {"job_id": self._fence.job_id}).fetchone()
+            row = again.execute(BOOKS["hold"], {"job_id": self._fence.job_id}).fetchone()
             return row is None or row[0] > self._fence.attempt
         return False
-
-
-def drop_cached_table(address: CacheAddress, job_id: UUID) -> None:
-    """Drop what a job keeps in a cache, with its schema when nothing else stands there.
-
-    Raises CacheError; nothing is dropped then.
-    """
-    with connect(address, "tidewell drop") as connection:
-        try:
-            row = connection.execute(_BOOKS["has_bookkeeping"]).fetchone()
-            if not row or not row[0]:
-                return
-            connection.execute(
-                _BOOKS["end_sessions"], {"job_id": job_id, "attempt": _EVERY_ATTEMPT}
-            )
-            found = connection.execute(_BOOKS["forget"], {"job_id": job_id}).fetchone()
-            drop_left(connection, job_id, _EVERY_ATTEMPT)
-            if found is None or found[0] is None:
-                return
-            schema, table, made_schema = found
-            connection.execute(
-                sql.SQL(_SQL["drop_table"]).format(table=sql.Identifier(schema, table))
-            )
-            if made_schema:
-                used = connection.execute(_BOOKS["schema_in_use"], {"schema": schema}).fetchone()
-                if used and not used[0]:
-                    connection.execute(
-                        sql.SQL(_SQL["drop_schema"]).format(schema=sql.Identifier(schema))
-                    )
-        except psycopg.Error as error:
-            raise explained(error, address) from error
-
-
-def settle_attempt(
-    address: CacheAddress, fence: Fence, *, take_over: bool = False
-) -> Receipt | None:
-    """End what an attempt still does in the cache, and give its run's receipt if it committed.
-
-    For when nobody else can tell: the answer to COMMIT was lost, or the attempt's process died.
-    Where that is not certain (its worker is silent), `fence` is a newer attempt that takes over:
-    whatever wakes up later is fenced out. Raises CacheError.
-    """
-    with connect(address, "tidewell settle") as connection:
-        try:
-            if take_over:
-                _make_bookkeeping(connection)
-            row = connection.execute(_BOOKS["has_bookkeeping"]).fetchone()
-            if not row or not row[0]:
-                return None
-            ours = {"job_id": fence.job_id, "attempt": fence.attempt}
-            connection.execute(_BOOKS["end_sessions"], ours)
-            if take_over:
-                connection.execute(_BOOKS["register"], ours)
-            # A session that is just committing holds the fence: waiting for it tells how it ended.
-            connection.execute(_BOOKS["hold"], {"job_id": fence.job_id})
-            found = connection.execute(
-                _BOOKS["committed_run"], {"job_id": fence.job_id, "run_id": fence.run_id}
-            ).fetchone()
-            drop_left_now(connection, fence.job_id, fence.attempt)
-        except psycopg.Error as error:
-            raise explained(error, address) from error
-    return _receipt(found[0]) if found else None
-
-
-def _make_bookkeeping(connection: Connection) -> None:
-    row = connection.execute(_BOOKS["has_bookkeeping"]).fetchone()
-    has_tables, has_versions = row or (False, False)
-    if not has_tables:
-        connection.execute(_BOOKS["lock_creation"])
-        there = connection.execute(_SQL["schema_exists"], {"schema": "tidewell"}).fetchone()
-        if there and not there[0]:
-            connection.execute(_BOOKS["make_bookkeeping_schema"])
-        connection.execute(_BOOKS["make_bookkeeping"])
-        connection.commit()
-    if not has_versions:
-        connection.execute(_BOOKS["lock_creation"])
-        connection.execute(_BOOKS["make_versions"])
-        connection.commit()
-
-
-def _receipt(stored: dict[str, Any]) -> Receipt:
-    lists = {name: tuple(stored.get(name, ())) for name in ("schema_changes", "notes")}
-    return Receipt(**(stored | lists))

@@ -8,9 +8,10 @@ import pyarrow as pa
 from opentelemetry.trace import SpanKind
 
 from tidewell import clock, tracing
-from tidewell.cache import CacheAddress, CacheTarget
+from tidewell.cache import CacheAddress
 from tidewell.cache.plan import CacheColumn, Fence, LoadPlan, Mode, Place, Receipt, Standing
 from tidewell.cache.ranges import Loaded
+from tidewell.cache.target import CacheTarget
 from tidewell.counted import counted
 from tidewell.errors import CacheConflict, SourceBroken, Stopped
 from tidewell.failpoint import reached

@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterator
 import pyarrow as pa
 
 from tidewell import clock
-from tidewell.cache import CacheAddress, RangeLoad
+from tidewell.cache import CacheAddress
 from tidewell.cache.plan import Fence, LoadPlan
+from tidewell.cache.rangeload import RangeLoad
 from tidewell.errors import SourceUnavailable, Stopped
 from tidewell.failpoint import reached
 from tidewell.runs.log import RunLog

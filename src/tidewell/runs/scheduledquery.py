@@ -8,8 +8,9 @@ from typing import Any
 import pyarrow as pa
 
 from tidewell import scratch
-from tidewell.cache import CacheAddress, CacheTarget
+from tidewell.cache import CacheAddress
 from tidewell.cache.plan import CacheColumn, Fence, LoadPlan, Mode, Place, Receipt
+from tidewell.cache.target import CacheTarget
 from tidewell.counted import counted
 from tidewell.errors import QueryFailed, SourceBroken, Stopped
 from tidewell.failpoint import reached

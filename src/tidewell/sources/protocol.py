@@ -4,16 +4,19 @@ All sources give Arrow record batches, bounded by the batch and never by the tab
 which part of a request it could not push down; the caller then applies it (`residual`).
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, LiteralString, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Literal, LiteralString, Protocol, Self, runtime_checkable
 from uuid import UUID
 
-import pyarrow as pa
-
 from tidewell.egress import EgressRules
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 @dataclass(frozen=True)

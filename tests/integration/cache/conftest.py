@@ -13,8 +13,9 @@ import pytest
 from psycopg import sql
 
 from tests.conftest import CacheDatabase
-from tidewell.cache import CacheAddress, CacheTarget
+from tidewell.cache import CacheAddress
 from tidewell.cache.plan import CacheColumn, Fence, LoadPlan, Mode, Place, Receipt, Standing
+from tidewell.cache.target import CacheTarget
 
 _ATTEMPTS = count(1)
 LOOPBACK = "127.0.0.0/8"

@@ -15,9 +15,11 @@ from psycopg import sql
 
 from tests.conftest import CacheDatabase
 from tests.integration.cache.conftest import CachedTable
-from tidewell.cache import CacheTarget, RangeLoad, drop_cached_table, settle_attempt
+from tidewell.cache import drop_cached_table, settle_attempt
 from tidewell.cache.plan import CacheColumn, Fence, LoadPlan, Place, Receipt
+from tidewell.cache.rangeload import RangeLoad
 from tidewell.cache.ranges import Loaded
+from tidewell.cache.target import CacheTarget
 from tidewell.errors import CacheError, FencedOut, ValueDoesNotFit
 from tidewell.state.embedded import EmbeddedServer
 
