@@ -1,4 +1,4 @@
-"""The command line: `tidewell serve`, `worker`, `demo`, `account`, `subaccount`, `pat`, `token`."""
+"""The command line, `tidewell`."""
 
 import sys
 

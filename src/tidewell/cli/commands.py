@@ -11,11 +11,11 @@ from typer.core import TyperGroup
 from tidewell import __version__
 
 _COMMANDS = {
-    "serve": "tidewell.cli.nodes:serve_app",
-    "worker": "tidewell.cli.nodes:worker_app",
-    "ticker": "tidewell.cli.nodes:ticker_app",
-    "demo": "tidewell.cli.nodes:demo_app",
-    "doctor": "tidewell.cli.nodes:doctor_app",
+    "serve": "tidewell.cli.operating:serve_app",
+    "worker": "tidewell.cli.operating:worker_app",
+    "ticker": "tidewell.cli.operating:ticker_app",
+    "demo": "tidewell.cli.operating:demo_app",
+    "doctor": "tidewell.cli.operating:doctor_app",
     "job": "tidewell.cli.jobs:job_app",
     "connection": "tidewell.cli.connections:connection_app",
     "query": "tidewell.cli.querying:query_app",

@@ -1,4 +1,4 @@
-"""`tidewell serve`, `worker`, `ticker`, `demo` and `doctor`: what they take."""
+"""What an operator starts: `tidewell serve`, `worker`, `ticker`, `demo` and `doctor`."""
 
 from typing import Annotated
 
