@@ -253,6 +253,13 @@ def test_bad_input_is_one_clear_line(
     assert done.stderr.count("\n") == 1
 
 
+def test_the_embedded_cache_is_this_machines(local: Tidewell, remote: Tidewell) -> None:
+    for tidewell in (local, remote):
+        done = tidewell("connection", "cache", "--embedded")
+        assert done.returncode == 1
+        assert "give --string" in done.stderr
+
+
 def test_a_server_that_is_away_or_refuses_is_told(customer: Customer) -> None:
     away = _tidewell({"TIDEWELL_URL": "http://127.0.0.1:1", "TIDEWELL_TOKEN": "x"})("job", "list")
     assert (away.returncode, "cannot be reached" in away.stderr) == (1, True)

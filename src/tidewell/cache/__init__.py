@@ -2,8 +2,8 @@
 
 A load is one transaction on the target: rows, watermark and counts stand there together or not at
 all, and only the newest attempt of a job can commit (docs/architecture.md, "The way of the data").
-What loads (`target`, `rangeload`) is not imported here: a node, whose runs load in processes of
-their own, would be a fifth larger.
+What loads (`target`, `rangeload`) is not imported here: a worker and a ticker, whose runs load in
+processes of their own, would be a third larger.
 """
 
 from tidewell.cache.address import CacheAddress, test_address

@@ -33,8 +33,8 @@ _COMMANDS = {
 class _Imported(UserDict[str, Any]):
     """Commands by name, given as `module:variable` until one is asked for.
 
-    A client of the API needs nothing of a node and the other way round: to import all of them takes
-    longer than most commands, and a person who presses Tab would wait for it.
+    A client of the API needs nothing of a node and the other way round, and to import all of them
+    takes longer than most commands.
     """
 
     def __getitem__(self, name: str) -> Any:
@@ -51,6 +51,9 @@ class _Commands(TyperGroup):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.commands = _Imported(_COMMANDS)
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(self.commands)  # their names alone
 
 
 app = typer.Typer(

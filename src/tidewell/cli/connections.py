@@ -146,10 +146,11 @@ async def set_cache(
 ) -> None:
     """Set the PostgreSQL that cached tables are kept in."""
     if embedded:
+        if calling.is_remote:
+            said = "--embedded is this machine's PostgreSQL, which no other uses: give --string."
+            raise TidewellError(said)
         from tidewell.cli.own_api import own_cache  # noqa: PLC0415 - a remote call needs none of it
 
-        if calling.is_remote:
-            raise TidewellError("A server's cache is none of this machine's: give --string.")
         string = own_cache()
     made = await calling.client.cache.set(_string(string))
     _tell(calling, made)

@@ -21,6 +21,8 @@ def _settings_help() -> str:
     return "".join(lines)
 
 
+_SETTINGS = _settings_help()
+
 serve_app = typer.Typer(add_completion=False)
 worker_app = typer.Typer(add_completion=False)
 ticker_app = typer.Typer(add_completion=False)
@@ -31,7 +33,7 @@ Host = Annotated[str, typer.Option(help="Address to listen on.")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0: a free one.")]
 
 
-@serve_app.command("serve", epilog=_settings_help())
+@serve_app.command("serve", epilog=_SETTINGS)
 def serve(
     host: Host = "127.0.0.1",
     port: Port = 8080,
@@ -48,7 +50,7 @@ def serve(
     serving.run(settings, host=host, port=port, worker=worker, ticker=ticker)
 
 
-@worker_app.command("worker", epilog=_settings_help())
+@worker_app.command("worker", epilog=_SETTINGS)
 def worker() -> None:
     """Execute runs, without an API, until Ctrl-C."""
     from tidewell.cli import serve as serving  # noqa: PLC0415 - as above
@@ -58,7 +60,7 @@ def worker() -> None:
     serving.run(settings, worker=True, ticker=False)
 
 
-@ticker_app.command("ticker", epilog=_settings_help())
+@ticker_app.command("ticker", epilog=_SETTINGS)
 def ticker() -> None:
     """Queue due jobs, without an API and a worker, until Ctrl-C."""
     from tidewell.cli import serve as serving  # noqa: PLC0415 - as above
@@ -68,7 +70,7 @@ def ticker() -> None:
     serving.run(settings, worker=False, ticker=True)
 
 
-@demo_app.command("demo", epilog=_settings_help())
+@demo_app.command("demo", epilog=_SETTINGS)
 def demo(host: Host = "127.0.0.1", port: Port = 8080) -> None:
     """Serve with a vendor, a customer, a real data set and a job, to look at."""
     from tidewell.cli import demo as showing  # noqa: PLC0415 - as above

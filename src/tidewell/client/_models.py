@@ -13,10 +13,7 @@ ENDED = frozenset({"JOB_SUCCESS", "JOB_FAILED", "JOB_STOPPED"})
 class Info(BaseModel):
     """An answer of the service. Times that do not exist are those of the year 1."""
 
-    # A program mostly needs few of these: each is built when it is first used.
-    model_config = ConfigDict(
-        alias_generator=to_camel, populate_by_name=True, extra="allow", defer_build=True
-    )
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="allow")
 
 
 class LastRun(Info):
