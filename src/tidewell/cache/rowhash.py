@@ -106,7 +106,7 @@ class RowHash:
             seed = position + 1
             hashes = _hashes(kind, values, seed, self._longest)
             if values.null_count:
-                hashes[_nulls(values)] = seed
+                hashes[_nulls(values)] = np.uint64(_null(seed) % 2**64)
                 self._with_nulls.add(position)
             if kind in _RARE and position not in self._with_rare and _is_rare(kind, values):
                 self._with_rare.add(position)
@@ -149,7 +149,7 @@ class RowHash:
         )
         if not unseen and position not in self._with_nulls:
             return fragment
-        return sql.SQL("coalesce({}, {})").format(fragment, sql.Literal(seed))
+        return sql.SQL("coalesce({}, {})").format(fragment, sql.Literal(_null(seed)))
 
 
 def _value(row: str, name: str) -> sql.Composed:
@@ -165,6 +165,16 @@ def _kind(held: Held) -> str:
 @cache
 def _boolean(value: bool, seed: int) -> int:
     return int(hash_int64(np.array([int(value) - 2]), seed).view(np.int64)[0])
+
+
+@cache
+def _null(seed: int) -> int:
+    """What a NULL counts as, signed: as like to be the hash of some value as any other number.
+
+    The seed itself is PostgreSQL's hash of 0.0, and so of midnight and of 1970.
+    """
+    found = hashlib.sha256(f"NULL {seed}".encode()).digest()
+    return int.from_bytes(found[:8], "big", signed=True)
 
 
 def _nulls(values: pa.Array) -> npt.NDArray[np.bool_]:
