@@ -241,6 +241,25 @@ def test_one_table_is_found_as_among_all(folder: Path, tmp_path: Path) -> None:
             assert opened._store.table(name) == every.get(name), name
 
 
+def test_a_file_of_two_names_is_read_once(folder: Path) -> None:
+    orders = folder / "orders"
+    orders.mkdir()
+    (orders / "2023.csv").write_text("id\n1\n")
+    (orders / "2024.csv").write_text("id\n2\n")
+    (orders / "latest.csv").symlink_to(orders / "2024.csv")
+    for uri in (str(folder), f"{orders}/*.csv"):
+        opened = source(folder, uri)
+        assert sorted(row["id"] for row in rows(opened, "orders")) == [1, 2]
+    assert rows(source(folder, str(orders)), "latest") == [{"id": 2}]
+
+
+def test_what_leads_nowhere_hides_nothing_else(folder: Path) -> None:
+    (folder / "people.csv").write_text("a\n1\n")
+    (folder / "round").symlink_to(folder / "about")
+    (folder / "about").symlink_to(folder / "round")
+    assert names(source(folder)) == ["people"]
+
+
 def test_without_allowed_folders_nothing_is_read(folder: Path) -> None:
     (folder / "t.csv").write_text("a\n1\n")
     opened = DRIVER.open({"URI": str(folder), "Format": "Auto"}, Environment(file_roots=()))

@@ -88,7 +88,10 @@ class LocalStore:
 
     def _of_folder(self, folder: Path, named: str | None = None) -> dict[str, FileTable]:
         """Each file in a folder, and each folder in it that holds files; perhaps of one name."""
-        children = _children(folder)
+        try:
+            children = _children(folder)
+        except OSError as error:
+            raise SourceRefused(f"The folder {folder} cannot be read.") from error
         # A table's name is the beginning of its file's, which is told faster than the whole name.
         ours = (
             one
@@ -97,12 +100,17 @@ class LocalStore:
         )
         found = each_file(self._readable(ours), self._given)
         for inner in children:
-            if named not in (None, inner.name) or not inner.is_dir():
-                continue
-            if true := allowed_path(Path(inner), self._roots):
-                files = self._readable(_children(true))
-                found += all_together(inner.name, files, self._given)
+            if named in (None, inner.name):
+                found += all_together(inner.name, self._inside(inner), self._given)
         return by_name(found)
+
+    def _inside(self, inner: os.DirEntry[str]) -> list[StoredFile]:
+        """The files of a folder in the folder; none of what is no folder or may not be read."""
+        try:
+            true = allowed_path(Path(inner), self._roots) if inner.is_dir() else None
+            return self._readable(_children(true)) if true else []
+        except OSError:
+            return []
 
     def _readable(self, paths: Iterable[Path | os.DirEntry[str]]) -> list[StoredFile]:
         """Files of a known format that may be read, in a stable order."""
@@ -145,11 +153,8 @@ def _local(uri: str) -> Path:
 
 
 def _children(folder: Path) -> list[os.DirEntry[str]]:
-    try:
-        with os.scandir(folder) as entries:
-            return sorted(entries, key=lambda one: one.name)
-    except OSError as error:
-        raise SourceRefused(f"The folder {folder} cannot be read.") from error
+    with os.scandir(folder) as entries:
+        return sorted(entries, key=lambda one: one.name)
 
 
 def _stored(name: str, address: str, state: os.stat_result) -> StoredFile:

@@ -81,11 +81,15 @@ def each_file(files: Iterable[StoredFile], given: str) -> list[FileTable]:
 
 
 def all_together(name: str, files: Sequence[StoredFile], given: str) -> list[FileTable]:
-    """All files as one table, where they are written in one format; each workbook stands alone."""
+    """All files as one table, where they are written in one format; each workbook stands alone.
+
+    A file that stands there under several names, as `latest.csv` often does, is one file.
+    """
     formats = {_format(file.name, given) for file in files}
     if len(formats) != 1 or formats == {"Excel"}:
         return []
-    return [FileTable(name, tuple(files), formats.pop())]
+    once = {file.address: file for file in files}
+    return [FileTable(name, tuple(once.values()), formats.pop())]
 
 
 def by_name(tables: Iterable[FileTable]) -> dict[str, FileTable]:
