@@ -31,6 +31,7 @@ _SESSION = {
     "timezone": "UTC",
     "datestyle": "ISO",
     "intervalstyle": "postgres",
+    "extra_float_digits": "1",
     "standard_conforming_strings": "on",
     "search_path": "pg_catalog",
     "lock_timeout": "60s",

@@ -108,10 +108,13 @@ class Difference:
         self._seen.close()
 
     @staticmethod
-    def possible(connection: Connection, columns: Sequence[Column]) -> bool:
-        """Whether all columns have a hash, and the server reads a table by its pages."""
-        new_enough = connection.info.server_version >= _LEAST_SERVER
-        return new_enough and not RowHash(columns).unhashed
+    def possible(connection: Connection, place: Place, columns: Sequence[Column]) -> bool:
+        """Whether all columns have a hash, the server reads a table by its pages, and what is
+        written to this one is what then stands there."""
+        if connection.info.server_version < _LEAST_SERVER or RowHash(columns).unhashed:
+            return False
+        row = connection.execute(_SQL["is_plain"], _at(place)).fetchone()
+        return bool(row and row[0])
 
     def read(
         self, batches: Iterable[pa.RecordBatch], spool: Spool, progress: Callable[[], None]
@@ -173,7 +176,7 @@ class Difference:
 
     def is_replaceable(self) -> bool:
         """Whether rows may be deleted and written anew, for all that others have built on them."""
-        row = self._connection.execute(_SQL["is_replaceable"], self._at()).fetchone()
+        row = self._connection.execute(_SQL["is_replaceable"], _at(self._place)).fetchone()
         return bool(row and row[0])
 
     def delete(self, chosen: Chosen) -> int:
@@ -241,7 +244,7 @@ class Difference:
 
     def _of_pages(self) -> Iterator[tuple[Any, ...]]:
         """The cached rows, those of some pages after others."""
-        row = self._connection.execute(_SQL["pages"], self._at()).fetchone()
+        row = self._connection.execute(_SQL["pages"], _at(self._place)).fetchone()
         pages = int(row[0]) if row else 0
         keys = sql.SQL(_SQL["keys"]).format(key=self._hash(self._key))
         with self._connection.cursor(binary=True) as cursor:
@@ -271,8 +274,9 @@ class Difference:
     def _hash(one: RowHash) -> sql.Composable:
         return one.expression("cached", unseen=True)
 
-    def _at(self) -> dict[str, str]:
-        return {"schema": self._place.schema, "table": self._place.table}
+
+def _at(place: Place) -> dict[str, str]:
+    return {"schema": place.schema, "table": place.table}
 
 
 def _as_array(places: Array) -> str:

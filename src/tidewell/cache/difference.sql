@@ -40,14 +40,26 @@ SELECT count(*), coalesce(sum(hash), 0) FROM gone;
 -- Every row.
 DELETE FROM {table};
 
+-- name: is_plain
+-- Whether a place is one row's alone, all rows are seen, and nobody writes something else than we
+-- say: no rules, and no trigger before each row (the bits 1 and 2 of its type).
+SELECT class.relkind = 'r' AND NOT class.relhassubclass AND NOT class.relhasrules
+       AND NOT row_security_active(class.oid)
+       AND NOT EXISTS (SELECT FROM pg_trigger
+                        WHERE tgrelid = class.oid AND NOT tgisinternal AND tgtype & 3 = 3)
+  FROM pg_class AS class
+  JOIN pg_namespace AS namespace ON namespace.oid = class.relnamespace
+ WHERE namespace.nspname = %(schema)s AND class.relname = %(table)s;
+
 -- name: is_replaceable
--- Whether a row may be deleted and written anew instead of updated: nothing points to it, and
--- nothing is told of each row.
-SELECT NOT class.relhasrules
-       AND NOT EXISTS (SELECT FROM pg_constraint
-                        WHERE contype = 'f' AND confrelid = class.oid)
+-- Whether a row may be deleted and written anew instead of updated: nothing points to it, nothing
+-- is told of each row, and none has a number of its own, which would be another.
+SELECT NOT EXISTS (SELECT FROM pg_constraint
+                    WHERE contype = 'f' AND confrelid = class.oid)
        AND NOT EXISTS (SELECT FROM pg_trigger
                         WHERE tgrelid = class.oid AND NOT tgisinternal)
+       AND NOT EXISTS (SELECT FROM pg_attribute
+                        WHERE attrelid = class.oid AND attidentity = 'a' AND NOT attisdropped)
   FROM pg_class AS class
   JOIN pg_namespace AS namespace ON namespace.oid = class.relnamespace
  WHERE namespace.nspname = %(schema)s AND class.relname = %(table)s;

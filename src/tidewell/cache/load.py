@@ -10,6 +10,7 @@ from psycopg import sql
 from tidewell.cache import shape, untouched
 from tidewell.cache.address import Connection
 from tidewell.cache.alter import Alteration, TableStatements, Trace
+from tidewell.cache.bookkeeping import BOOKS
 from tidewell.cache.copying import send
 from tidewell.cache.difference import CHANGED_MEANWHILE, Difference
 from tidewell.cache.digest import Digest
@@ -27,7 +28,6 @@ from tidewell.errors import CacheConflict, CacheError, CacheRefused
 from tidewell.state.statements import statements
 
 _SQL = statements("tidewell.cache", "table.sql")
-_BOOKS = statements("tidewell.cache", "bookkeeping.sql")
 _STAGING = "tidewell_staging"
 _KEYS = "tidewell_keys"
 _ANALYZE_SHARE = 0.1
@@ -93,11 +93,10 @@ class Load:
         fresh: Callable[[], int] = lambda: 0,
     ) -> Receipt:
         """Load the batches; the caller commits. Raises a CacheError or what the batches raise."""
-        kind = shape.relation_kind(self._connection, self._place)
-        if kind is None:
+        if shape.relation_kind(self._connection, self._place) is None:
             counts = self._first(lambda: self._fill(batches))
         else:
-            counts = self._refresh(batches, keys, fresh, is_plain=kind == "r")
+            counts = self._refresh(batches, keys, fresh)
         return self._receipt(counts)
 
     def finish(self, hidden: Place, ranges: Sequence[Loaded]) -> Receipt:
@@ -177,12 +176,9 @@ class Load:
         batches: Batches,
         keys: Callable[[], Batches] | None,
         fresh: Callable[[], int],
-        *,
-        is_plain: bool,
     ) -> Counts:
         standing = shape.look(self._connection, self._place)
-        # In a partitioned table a place is not one row's alone.
-        fits = self._plan.mode == "full" and is_plain and self._fits(standing)
+        fits = self._plan.mode == "full" and self._fits(standing)
         # While the source is read nobody has to wait for us, neither at the table nor at the fence.
         self._connection.commit()
         counts = (
@@ -205,12 +201,12 @@ class Load:
                 standing.columns.get(column.name) == column.declared == column.staged
                 for column in self._listed
             )
-            and Difference.possible(self._connection, self._held)
+            and Difference.possible(self._connection, self._place, self._held)
         )
 
     def _last_load(self) -> tuple[list[str], list[str]]:
         """The key of the last load, and its cached columns."""
-        held = self._connection.execute(_BOOKS["hold"], {"job_id": self._fence.job_id}).fetchone()
+        held = self._connection.execute(BOOKS["hold"], {"job_id": self._fence.job_id}).fetchone()
         return (held[3] or [], held[4] or []) if held else ([], [])
 
     def _by_difference(self, batches: Batches, standing: shape.Standing) -> Counts:
@@ -398,7 +394,7 @@ class Load:
         row = self._connection.execute(_SQL["schema_exists"], at).fetchone()
         if row and row[0]:
             return
-        self._connection.execute(_BOOKS["lock_creation"])
+        self._connection.execute(BOOKS["lock_creation"])
         row = self._connection.execute(_SQL["schema_exists"], at).fetchone()
         if row and not row[0]:
             try:

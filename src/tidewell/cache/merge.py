@@ -85,9 +85,10 @@ class Merge:
             name,
             same_key=self._same_key(),
             differs=sql.SQL("ROW({}) IS DISTINCT FROM ROW({})").format(
-                sql.SQL(", ").join(_cached(one) for one in rest),
+                sql.SQL(", ").join(self._told_apart(one, _cached(one)) for one in rest),
                 sql.SQL(", ").join(
-                    _excluded(one) if excluded else self._value(one) for one in rest
+                    self._told_apart(one, _excluded(one) if excluded else self._value(one))
+                    for one in rest
                 ),
             ),
             assignments=sql.SQL(", ").join(
@@ -140,6 +141,12 @@ class Merge:
         if name not in self._staged:
             return sql.SQL("NULL::{}").format(declared(self._types[name]))
         return sql.SQL("staged.{}::{}").format(sql.Identifier(name), declared(self._types[name]))
+
+    def _told_apart(self, name: str, value: sql.Composed) -> sql.Composed:
+        """A month equals 30 days, and is another interval all the same."""
+        return (
+            sql.SQL("{}::text").format(value) if self._types[name].startswith("interval") else value
+        )
 
     def _same_key(self) -> sql.Composed:
         return sql.SQL(" AND ").join(

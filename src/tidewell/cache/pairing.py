@@ -17,6 +17,8 @@ from tidewell.cache.spool import Array, Records
 ROW = np.dtype([("key", np.uint64), ("row", np.uint64), ("at", np.uint64)])
 """A row of either side: the hashes of its key and of itself, and its number there."""
 _ROWS_OF_A_PART = 200_000
+_MOST_PARTS = 128
+"""Each is a file of either side: a process may often open a thousand, and parts may be larger."""
 
 Chosen = npt.NDArray[np.bool_]
 Columns = Mapping[str, Array]
@@ -76,7 +78,7 @@ class Pairing:
 
     def __init__(self, read: int, cached: int, *, keyed: bool, most: int) -> None:
         """So many rows were `read`, and are `cached`; at most `most` of either side may differ."""
-        count = -(-most // _ROWS_OF_A_PART) or 1
+        count = min(-(-most // _ROWS_OF_A_PART), _MOST_PARTS) or 1
         self._keyed = keyed
         self.read, self.cached = Parts(count), Parts(count)
         of_cached = np.zeros(cached, np.bool_)

@@ -7,7 +7,7 @@ from psycopg import sql
 
 from tidewell.cache.address import CacheAddress, connect, explained
 from tidewell.cache.plan import Place
-from tidewell.state.statements import statements
+from tidewell.state.statements import beside_values, statements
 
 _SQL = statements("tidewell.cache", "preview.sql")
 _SECONDS = 5
@@ -39,10 +39,12 @@ def preview(address: CacheAddress, place: Place, limit: int) -> Preview:
             if not columns:
                 return Preview()
             shown = sql.SQL(", ").join(
-                sql.SQL("left({}::text, {})").format(sql.Identifier(name), sql.Literal(_LONGEST))
+                sql.SQL("left({}::text, {})").format(beside_values(name), sql.Literal(_LONGEST))
                 for name in columns
             )
-            query = sql.SQL(_SQL["first_rows"]).format(columns=shown, table=table)
+            query = sql.SQL(_SQL["first_rows"]).format(
+                columns=shown, table=beside_values(place.schema, place.table)
+            )
             rows = tuple(connection.execute(query, {"limit": limit}).fetchall())
             counted = connection.execute(_SQL["estimated_rows"], quoted).fetchone()
             estimate = int(counted[0]) if counted and counted[0] >= 0 else None

@@ -5,7 +5,7 @@ from uuid import UUID
 import psycopg
 from psycopg import sql
 
-from tidewell.cache.address import CacheAddress, connect, explained
+from tidewell.cache.address import CacheAddress, Connection, connect, explained
 from tidewell.cache.bookkeeping import BOOKS, make_bookkeeping, stored_receipt
 from tidewell.cache.hidden import drop_left, drop_left_now
 from tidewell.cache.plan import Fence, Receipt
@@ -27,21 +27,20 @@ def drop_cached_table(address: CacheAddress, job_id: UUID) -> None:
                 return
             connection.execute(BOOKS["end_sessions"], {"job_id": job_id, "attempt": _EVERY_ATTEMPT})
             found = connection.execute(BOOKS["forget"], {"job_id": job_id}).fetchone()
+            if found is not None and found[0] is not None:
+                _drop(connection, *found)
+            # Last: from there on nobody is waited for as long as for the table itself.
             drop_left(connection, job_id, _EVERY_ATTEMPT)
-            if found is None or found[0] is None:
-                return
-            schema, table, made_schema = found
-            connection.execute(
-                sql.SQL(_SQL["drop_table"]).format(table=sql.Identifier(schema, table))
-            )
-            if made_schema:
-                used = connection.execute(BOOKS["schema_in_use"], {"schema": schema}).fetchone()
-                if used and not used[0]:
-                    connection.execute(
-                        sql.SQL(_SQL["drop_schema"]).format(schema=sql.Identifier(schema))
-                    )
         except psycopg.Error as error:
             raise explained(error, address) from error
+
+
+def _drop(connection: Connection, schema: str, table: str, made_schema: bool) -> None:
+    connection.execute(sql.SQL(_SQL["drop_table"]).format(table=sql.Identifier(schema, table)))
+    if made_schema:
+        used = connection.execute(BOOKS["schema_in_use"], {"schema": schema}).fetchone()
+        if used and not used[0]:
+            connection.execute(sql.SQL(_SQL["drop_schema"]).format(schema=sql.Identifier(schema)))
 
 
 def settle_attempt(

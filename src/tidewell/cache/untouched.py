@@ -13,7 +13,7 @@ from psycopg import sql
 
 from tidewell.cache.address import Connection
 from tidewell.cache.plan import Place
-from tidewell.state.statements import statements
+from tidewell.state.statements import beside_values, statements
 
 _SQL = statements("tidewell.cache", "untouched.sql")
 _MOST_TRANSACTIONS = 2**31
@@ -55,7 +55,7 @@ def left(connection: Connection, place: Place, rows: int, began: int) -> Left | 
 
 def is_untouched(connection: Connection, place: Place, kept: Left) -> bool:
     """Whether a table is exactly as it was left. Ends the transaction."""
-    statement = sql.SQL(_SQL["rows"]).format(table=sql.Identifier(place.schema, place.table))
+    statement = sql.SQL(_SQL["rows"]).format(table=beside_values(place.schema, place.table))
     # First the rows: from then on nobody can give the table another shape until we are through.
     row = connection.execute(statement, {"since": kept.since, "own": kept.own}).fetchone()
     rows, others, reach = row or (0, 0, -1)

@@ -10,6 +10,8 @@ from functools import cache
 from importlib.resources import files
 from typing import LiteralString, cast
 
+from psycopg import sql
+
 _NAME = re.compile(r"^-- name: *(\w+) *$", re.MULTILINE)
 
 
@@ -38,3 +40,8 @@ def statements(package: str, file: str) -> Statements:
             raise ValueError(f"{package}/{file} has two statements named {name!r}")
         found[name] = cast(LiteralString, body.strip().rstrip(";"))
     return found
+
+
+def beside_values(*names: str) -> sql.Identifier:
+    """A name in a statement that is executed with values: there `%%` stands for `%`."""
+    return sql.Identifier(*(name.replace("%", "%%") for name in names))

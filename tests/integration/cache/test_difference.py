@@ -3,7 +3,7 @@
 import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from time import monotonic, sleep
 from typing import Any
@@ -109,6 +109,40 @@ def test_what_somebody_did_to_the_copy_is_put_right(
     table.execute('INSERT INTO "My shop".orders VALUES (90000, 1), (90001, 2)')
     table.load(rows, key=key)
     assert sorted(table.rows()) == [(one, one) for one in range(5_000)]
+
+
+NOTHINGS = {
+    "boolean": [False],
+    "smallint": [0, -3],
+    "integer": [0, -3],
+    "bigint": [0, -3],
+    "real": [0.0],
+    "double": [0.0],
+    "numeric": [Decimal(0)],
+    "text": ["", "0"],
+    "bytea": [b""],
+    "date": [date(2000, 1, 1), date(1970, 1, 1)],
+    "time": [time(0)],
+    "timestamp": [datetime(1970, 1, 1), datetime(2000, 1, 1)],  # noqa: DTZ001 - without a zone
+    "timestamptz": [datetime(1970, 1, 1, tzinfo=UTC), datetime(2000, 1, 1, tzinfo=UTC)],
+    "interval": [timedelta(0)],
+    "uuid": [bytes(16)],
+}
+
+
+@pytest.mark.parametrize("key", [("id",), ()])
+@pytest.mark.parametrize("name", HASHED)
+def test_a_value_that_is_nearly_nothing_is_not_null(
+    table: CachedTable, name: str, key: tuple[str, ...]
+) -> None:
+    for value in NOTHINGS[name]:
+        empty = [dict.fromkeys(HASHED)]
+        full = [dict.fromkeys(HASHED) | {name: value}]
+        for rows in (empty, full, empty):
+            table.load(as_table(rows, id=[1]), key=key)
+            [(there,)] = table.rows(f'"{name}" IS NOT NULL')
+            assert there == (rows is full), value
+            assert table.load(as_table(rows, id=[1]), key=key).rows_affected == 0
 
 
 def test_two_columns_that_change_alike_do_not_hide_each_other(table: CachedTable) -> None:
@@ -274,6 +308,36 @@ def test_triggers_of_others_are_told_of_an_update(table: CachedTable) -> None:
     assert told == [("UPDATE",)]
     table.execute("DROP TABLE told")
     table.execute("DROP FUNCTION tell CASCADE")
+
+
+OWNERS_OWN = {
+    "a rule": "CREATE TABLE gone (id bigint); CREATE RULE keeping AS ON DELETE TO {t} "
+    "DO ALSO INSERT INTO public.gone VALUES (old.id)",
+    "a trigger before": "CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS "
+    "'BEGIN RETURN CASE WHEN old.id = 8 THEN NULL ELSE old END; END'; "
+    "CREATE TRIGGER keeping BEFORE DELETE ON {t} FOR EACH ROW EXECUTE FUNCTION keep()",
+    "a child": "CREATE TABLE child () INHERITS ({t}); INSERT INTO child VALUES (5000, 1)",
+}
+
+
+@pytest.mark.parametrize("own", OWNERS_OWN)
+def test_an_owner_has_a_say_in_what_is_written(table: CachedTable, own: str) -> None:
+    table.load(numbers(1_000), key=("id",))
+    table.execute(OWNERS_OWN[own].format(t='"My shop".orders'))
+    rows = numbers(990, {7: 70}).to_pylist()
+    del rows[8]
+    kept = [(8, 8)] if own == "a trigger before" else []
+    for _ in range(2):
+        table.load(pa.Table.from_pylist(rows), key=("id",))
+        assert sorted(table.rows()) == sorted([*(tuple(row.values()) for row in rows), *kept])
+
+
+def test_numbers_that_an_owner_gives_to_rows_stay_with_them(table: CachedTable) -> None:
+    table.load(numbers(1_000), key=("id",))
+    table.execute('ALTER TABLE "My shop".orders ADD nth bigint GENERATED ALWAYS AS IDENTITY')
+    before = dict(table.rows("id, nth"))
+    assert table.load(numbers(1_000, {7: 70}), key=("id",)).updated == 1
+    assert dict(table.rows("id, nth")) == before
 
 
 def test_a_row_that_somebody_changes_at_the_last_moment(

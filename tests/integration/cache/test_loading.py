@@ -17,6 +17,7 @@ from tests.integration.cache.conftest import CachedTable
 from tidewell.cache import drop_cached_table
 from tidewell.cache import test_address as try_address
 from tidewell.cache.plan import CacheColumn, LoadPlan, Place
+from tidewell.cache.preview import preview
 from tidewell.errors import (
     CacheConflict,
     CacheRefused,
@@ -397,6 +398,29 @@ def test_any_name_works(table: CachedTable) -> None:
     table.load(rows)
     assert table.rows() == [(1,) * 7]
     assert max(len(name.encode()) for name in table.types()) <= 63
+
+
+def test_a_name_may_look_like_a_parameter(table: CachedTable) -> None:
+    table.place = Place("100% shop", "a%(own)s")
+    rows = pa.table({name: [1] for name in ["%s", "50 %", "%%", "%(limit)s"]})
+    table.load(rows, version="v")
+    assert table.holds("v")
+    shown = preview(table.address, table.place, 10)
+    assert (shown.columns, shown.rows) == (tuple(rows.column_names), (("1",) * 4,))
+    assert table.load(rows.slice(1)).deleted == 1
+
+
+def test_a_month_is_not_thirty_days(table: CachedTable) -> None:
+    def rows(months: int, days: int) -> pa.Table:
+        spans = pa.array([pa.MonthDayNano([months, days, 0])], pa.month_day_nano_interval())
+        return pa.table({"id": [1], "span": spans})
+
+    table.load(rows(0, 30), key=("id",))
+    for mode in ("full", "incremental"):
+        for months, days in ((1, 0), (0, 30)):
+            receipt = table.load(rows(months, days), mode=mode, key=("id",))
+            assert receipt.updated == 1
+            assert table.rows("span::text") == [("1 mon" if months else "30 days",)]
 
 
 def test_a_wrong_password_and_a_dead_host_are_told_apart(table: CachedTable) -> None:

@@ -263,6 +263,20 @@ def test_all_readings_are_of_one_moment(
     assert first.num_rows + sum(b.num_rows for b in reading.batches) == 100_000
 
 
+def test_a_table_whose_name_looks_like_a_parameter_is_read_and_cut(
+    source: PostgreSQLSource, database: psycopg.Connection[Any]
+) -> None:
+    database.execute('CREATE TABLE "100% %(x)s" ("%s" int PRIMARY KEY)')
+    database.execute('INSERT INTO "100% %(x)s" SELECT generate_series(1, 4000)')
+    database.execute("ANALYZE")
+    database.commit()
+    asked = source.read(ReadRequest("public", "100% %(x)s", where=(Comparison("%s", ">", "3999"),)))
+    assert [row for batch in asked.batches for row in batch.to_pylist()] == [{"%s": 4000}]
+    found = source.split("public", "100% %(x)s", "%s", 4, 100)
+    assert found is not None
+    assert len(found.bounds) == 3
+
+
 def test_statements_and_rows_are_written_whole(
     source: PostgreSQLSource, database: psycopg.Connection[Any]
 ) -> None:

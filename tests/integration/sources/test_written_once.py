@@ -164,6 +164,17 @@ def test_an_attempt_that_fails_leaves_no_mark(shop: Shop) -> None:
     assert shop.pieces() == [5, 7, 1]
 
 
+def test_a_schema_may_have_a_sign_of_parameters(server: EmbeddedServer, tmp_path: Path) -> None:
+    with postgresql(server, tmp_path) as shop:
+        shop.ask('CREATE SCHEMA "100%s"')
+        shop.ask(MAKE)
+        shop.ask(FILL)
+        first = shop.once(schema="100%s")
+        assert shop.source.execute(MORE, first) == 2
+        assert shop.source.execute(MORE, replace(first, attempt=8, again=True)) == 2
+        assert shop.pieces() == [6, 8]
+
+
 def test_without_the_table_a_run_is_executed_once_at_most(
     server: EmbeddedServer, tmp_path: Path
 ) -> None:

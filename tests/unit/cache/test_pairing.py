@@ -59,6 +59,11 @@ def test_rows_without_a_key_are_paired_as_a_multiset(
     check()
 
 
+def test_ever_more_rows_do_not_take_ever_more_files() -> None:
+    with closing(Pairing(0, 0, keyed=True, most=10**9)) as one:
+        assert len(one.read._files) == len(one.cached._files) <= 128
+
+
 @pytest.mark.parametrize("part", [1, 3, 1000])
 def test_rows_of_one_key_replace_each_other(part: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pairing, "_ROWS_OF_A_PART", part)

@@ -35,7 +35,7 @@ from tidewell.sources.protocol import (
     WritableSource,
 )
 from tidewell.sources.server import ServerAddress
-from tidewell.state.statements import statements
+from tidewell.state.statements import beside_values, statements
 
 _SQL = statements("tidewell.sources.mysql", "catalogue.sql")
 _NUMBER = re.compile(r"-?\d+(\.\d+)?")
@@ -152,8 +152,8 @@ class MySQLSource(WritableSource, SplittableSource):
         statement = (
             sql.SQL(_SQL["add_rows"])
             .format(
-                table=_identifier(schema, table),
-                columns=sql.SQL(", ").join(_identifier(name) for name in wanted),
+                table=beside_values(schema, table),
+                columns=sql.SQL(", ").join(beside_values(name) for name in wanted),
                 marks=sql.SQL(", ").join(sql.Placeholder() for _ in wanted),
             )
             .as_string()
@@ -322,9 +322,9 @@ def _statement(
         limit = sql.SQL(" LIMIT {}").format(sql.Literal(request.limit))
     statement = sql.SQL(_SQL["rows"]).format(
         values=sql.SQL(", ").join(
-            sql.SQL(one.travel.expression).format(_identifier(one.column.name)) for one in wanted
+            sql.SQL(one.travel.expression).format(beside_values(one.column.name)) for one in wanted
         ),
-        table=_identifier(request.schema, request.table),
+        table=beside_values(request.schema, request.table),
         conditions=sql.SQL(" AND ").join(conditions),
         order=order,
         limit=limit,
@@ -343,7 +343,7 @@ def _condition(one: _Known, comparison: Comparison) -> sql.Composed | None:
         exact = sql.SQL("{} {} CAST(%s AS BINARY)").format(_compared(one), operator)
         if comparison.operator != "=":
             return exact
-        name = _identifier(one.column.name)
+        name = beside_values(one.column.name)
         return sql.SQL("({} = %s AND {})").format(name, exact)
     if pa.types.is_boolean(kind):
         value = {"true": 1, "false": 0}.get(comparison.value.lower())
@@ -364,12 +364,7 @@ def _condition(one: _Known, comparison: Comparison) -> sql.Composed | None:
 
 
 def _compared(one: _Known) -> sql.Composed:
-    return sql.SQL(one.travel.compared or AS_IT_IS).format(_identifier(one.column.name))
-
-
-def _identifier(*names: str) -> sql.Identifier:
-    """A name, in a statement that has parameters."""
-    return sql.Identifier(*(name.replace("%", "%%") for name in names))
+    return sql.SQL(one.travel.compared or AS_IT_IS).format(beside_values(one.column.name))
 
 
 def _mogrified(connection: RowConnection, statement: sql.Composed, parameters: list[str]) -> str:

@@ -6,7 +6,7 @@ from psycopg import sql
 from tidewell.sources.once import TABLE, check_unfenced, earlier_effect
 from tidewell.sources.postgresql.session import Connection
 from tidewell.sources.protocol import Once, Trace
-from tidewell.state.statements import statements
+from tidewell.state.statements import beside_values, statements
 
 _SQL = statements("tidewell.sources.postgresql", "once.sql")
 
@@ -19,7 +19,7 @@ class Fence:
         self._connection = connection
         self._once = once
         self._trace = trace
-        self._table = sql.Identifier(once.schema, TABLE) if once else sql.Identifier(TABLE)
+        self._names = (once.schema, TABLE) if once else (TABLE,)
         self._holds = once is not None and self._made(once)
 
     def earlier(self) -> int | None:
@@ -59,5 +59,5 @@ class Fence:
     def _execute(
         self, name: str, values: dict[str, object] | dict[str, str] | None = None
     ) -> psycopg.Cursor[tuple[object, ...]]:
-        statement = sql.SQL(_SQL[name]).format(table=self._table)
-        return self._connection.execute(statement, values)
+        table = sql.Identifier(*self._names) if values is None else beside_values(*self._names)
+        return self._connection.execute(sql.SQL(_SQL[name]).format(table=table), values)

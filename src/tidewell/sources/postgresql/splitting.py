@@ -8,7 +8,7 @@ from psycopg import sql
 
 from tidewell.sources.postgresql.session import Connection
 from tidewell.sources.protocol import Split
-from tidewell.state.statements import statements
+from tidewell.state.statements import beside_values, statements
 
 _SQL = statements("tidewell.sources.postgresql", "splitting.sql")
 _SAMPLED_ROWS = 100_000
@@ -48,7 +48,9 @@ def split(
         if rows < least:
             return Split(rows)
         share = min(100.0, 100.0 * _SAMPLED_ROWS / max(rows, 1))
-        statement = sql.SQL(_SQL["bounds"]).format(**parts, share=sql.Literal(share))
+        statement = sql.SQL(_SQL["bounds"]).format(
+            table=beside_values(*name), column=beside_values(column), share=sql.Literal(share)
+        )
         quantiles = [number / ranges for number in range(1, ranges)]
         found = connection.execute(statement, {"quantiles": quantiles}).fetchall()
         return Split(rows, tuple(_as_compared(bound) for (bound,) in found), moment)
