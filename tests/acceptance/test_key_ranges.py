@@ -40,7 +40,7 @@ LEFT = """
 SELECT relname::text FROM pg_class WHERE relname LIKE 'load%' UNION ALL
 SELECT application_name || ' ' || query FROM pg_stat_activity
  WHERE datname = current_database() AND application_name LIKE 'tidewell%'
-   AND application_name <> 'tidewell query'
+   AND application_name NOT IN ('tidewell query', 'tidewell idle')
 """
 
 

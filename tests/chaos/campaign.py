@@ -27,7 +27,8 @@ SELECT state, rows_read, rows_affected, receipt, error_code FROM run WHERE job_i
 """
 _LEFT = """
 SELECT count(*) FROM pg_stat_activity
- WHERE application_name LIKE 'tidewell%%' AND datname = current_database()
+ WHERE application_name LIKE 'tidewell%%' AND application_name <> 'tidewell idle'
+   AND datname = current_database()
 """
 _END_SECONDS = 120.0
 _LEAVE_SECONDS = 5.0

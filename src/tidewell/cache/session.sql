@@ -12,3 +12,8 @@ SELECT has_database_privilege(current_database(), 'CREATE')
        OR EXISTS (SELECT FROM pg_namespace
                    WHERE nspname = 'tidewell' AND has_schema_privilege(oid, 'CREATE')),
        pg_is_in_recovery(), current_setting('server_version_num')::int;
+
+-- name: name
+-- Whose it is from now on, and how long it may do nothing.
+SELECT set_config('application_name', %(name)s, false),
+       set_config('idle_session_timeout', %(idle)s, false);

@@ -28,6 +28,7 @@ from tidewell.cache.plan import (
     TypeChange,
 )
 from tidewell.cache.ranges import Loaded, make_hidden
+from tidewell.cache.sessions import SESSIONS
 from tidewell.cache.settling import settle_attempt
 from tidewell.errors import CacheConflict, CacheError, CacheUnavailable, FencedOut, Stopped
 from tidewell.failpoint import reached
@@ -55,6 +56,8 @@ class CacheTarget:
         self._place = place
         self._trace = trace
         self._cancelled = threading.Event()
+        self._cancelling = threading.Lock()
+        self._is_over = False
         self._is_sampled = False
         self._kept: Sequence[Any] = (None, None)
         """The version of the source that the table held last, when it was read, and how the table
@@ -63,7 +66,7 @@ class CacheTarget:
     @classmethod
     def connect(cls, address: CacheAddress, fence: Fence, place: Place, *, trace: Trace) -> Self:
         """Open the session. Raises CacheError."""
-        connection = connect(address, fence.session_name)
+        connection = SESSIONS.begin(address, fence.session_name)
         return cls(connection, address, fence, place, trace)
 
     @property
@@ -74,12 +77,17 @@ class CacheTarget:
     def cancel(self) -> None:
         """End what the server does for us, from another thread; the load then raises Stopped."""
         self._cancelled.set()
-        with suppress(psycopg.Error, OSError):
-            self._connection.cancel_safe(timeout=_CANCEL_SECONDS)
+        with self._cancelling, suppress(psycopg.Error, OSError):
+            if not self._is_over:  # else it would be the next run that ends
+                self._connection.cancel_safe(timeout=_CANCEL_SECONDS)
 
-    def close(self) -> None:
-        """Close the session; what was not committed is gone."""
-        self._connection.close()
+    def close(self, *, whole: bool = False) -> None:
+        """Let the session go; what was not committed is gone. `whole`: all went well."""
+        with self._cancelling:
+            self._is_over = True
+            # A cancellation may arrive late, and would meet the next run.
+            whole = whole and not self._cancelled.is_set()
+        SESSIONS.end(self._address, self._connection, whole=whole)
 
     def standing(self) -> Standing:
         """Take over the fence, end older attempts, and tell what the last load left.

@@ -74,6 +74,7 @@ class CachingRun:
                 trace=self._log,
             )
             self._target = target
+            whole = False
             try:
                 self._emit(Backend(target.backend_pid))
                 self._check()
@@ -81,8 +82,9 @@ class CachingRun:
                     receipt = self._loaded(source, table, target)
                     made.set_attribute("tidewell.rows_read", receipt.rows_read)
                     made.set_attribute("tidewell.rows_affected", receipt.rows_affected)
+                whole = True
             finally:
-                target.close()
+                target.close(whole=whole)
         seconds = time.monotonic() - started
         self._log(
             1,

@@ -20,6 +20,7 @@ import pyarrow as pa
 
 from tidewell import scratch, tracing
 from tidewell.cache.plan import Receipt
+from tidewell.cache.sessions import SESSIONS
 from tidewell.errors import SourceUnavailable, Stopped, TidewellError
 from tidewell.lean import keep_pandas_out
 from tidewell.runs.caching import CachingRun
@@ -175,6 +176,7 @@ def main(run_of: RunOf = _run_of) -> None:
     keep_pandas_out()
     scratch.sweep()
     tracing.set_up()
+    SESSIONS.keeps = True
     # Now, while the task is still on its way.
     registry.look_around()
     with suppress(Stopped):

@@ -90,6 +90,7 @@ class ScheduledQueryRun:
         )
         self._opened.append(target)
         self._target = target
+        whole = False
         try:
             self._emit(Backend(target.backend_pid))
             self._check()
@@ -106,8 +107,9 @@ class ScheduledQueryRun:
                 progress=self._progress,
                 committing=lambda: self._emit(Committing()),
             )
+            whole = True
         finally:
-            target.close()
+            target.close(whole=whole)
         for note in receipt.notes:
             self._log(1, note)
         return receipt
