@@ -1,8 +1,6 @@
 """Whatever somebody does to a cached table is seen, though only its rows' transactions are looked
 at; and what changes nothing is not taken for a change."""
 
-from contextlib import suppress
-
 import psycopg
 import pyarrow as pa
 import pytest
@@ -159,12 +157,20 @@ def test_a_cache_of_an_earlier_release_learns_it(table: CachedTable) -> None:
 def test_any_order_of_changes_is_seen(cache_database: CacheDatabase, order: list[str]) -> None:
     table = CachedTable(cache_database)
     table.load(rows("ada", "bob"), key=("id",), version="v")
+    done, half_done = set(), False
     try:
         for one in order:
+            statements = (CHANGES | NO_CHANGES)[one]
             # Two changes need not fit one another: what was done stays.
-            with suppress(psycopg.Error):
-                apply(table, (CHANGES | NO_CHANGES)[one])
-        assert table.holds("v") == (not set(order) & set(CHANGES))
+            try:
+                apply(table, statements)
+                done.add(one)
+            except psycopg.Error:
+                half_done |= "; " in statements
+        if done & CHANGES.keys():
+            assert not table.holds("v")
+        elif not half_done:
+            assert table.holds("v")
     finally:
         apply(table, "DROP SCHEMA IF EXISTS public CASCADE; CREATE SCHEMA public")
         drop_cached_table(table.address, table.job_id)
