@@ -4,7 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -43,16 +43,23 @@ class Receiver:
 
 
 @contextmanager
-def receiver() -> Iterator[Receiver]:
-    """A running receiver."""
+def receiver(*, drips: bool = False) -> Iterator[Receiver]:
+    """A running receiver. `drips`: it never comes to the end of an answer."""
     state = Receiver()
 
     class Answering(BaseHTTPRequestHandler):
+        _begun = False
+
         def do_POST(self) -> None:
             size = int(self.headers.get("content-length", 0))
             body = self.rfile.read(size).decode()
             names = {name.lower(): value for name, value in self.headers.items()}
             state.received.append(Received(self.path, names, body))
+            with suppress(OSError):
+                while drips:
+                    self.wfile.write(b"HTTP/1.1 200 OK\r\n" if not self._begun else b"x: y\r\n")
+                    self._begun = True
+                    time.sleep(1)
             status = state.statuses.pop(0) if len(state.statuses) > 1 else state.statuses[0]
             self.send_response(status)
             if status == 307:

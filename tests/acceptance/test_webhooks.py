@@ -12,7 +12,7 @@ import standardwebhooks
 
 from tests.acceptance.conftest import Body
 from tests.conftest import CacheDatabase
-from tests.product import Customer, make_customer, ok, run_now, wait_for_end
+from tests.product import Customer, Vendor, make_customer, ok, run_now, wait_for_end
 from tests.receiver import Receiver, receiver
 from tests.running_product import Product
 
@@ -115,8 +115,8 @@ def hasten(product: Product, delivery: str) -> None:
         )
 
 
-def wait_until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
+def wait_until(true: Callable[[], bool], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline
         time.sleep(0.1)
@@ -130,6 +130,41 @@ def test_a_receiver_that_is_away_is_told_in_the_deliveries(client: httpx.Client)
     assert one["status"] is None
     assert "refused" in one["error"]
     assert not one["nextAttempt"].startswith("0001")
+
+
+@pytest.mark.parametrize("host", ["no-such-host.invalid", "999.999.999.999", "10.255.255.1"])
+def test_a_receiver_that_cannot_be_reached_ends_nothing_else(
+    product: Product, client: httpx.Client, listening: Receiver, host: str
+) -> None:
+    webhook = make(client, listening)
+    with psycopg.connect(product.settings["TIDEWELL_DATABASE_URL"]) as connection:
+        # When it was given the name stood for something, or the rules allowed it.
+        connection.execute(
+            "UPDATE webhook SET url = %s WHERE id = %s", [f"http://{host}/", webhook["id"]]
+        )
+    ok(client.post(f"/api/webhooks/{webhook['id']}/test"))
+    wait_until(lambda: deliveries(client, webhook)[0]["error"] is not None)
+    [one] = deliveries(client, webhook)
+    assert (one["status"], one["attempts"]) == (None, 1)
+    assert "inside Tidewell" not in one["error"]
+    assert not one["nextAttempt"].startswith("0001")
+    ok(client.post(f"/api/webhooks/{make(client, listening)['id']}/test"))
+    listening.wait_for("webhook.test")
+
+
+def test_a_receiver_that_answers_byte_by_byte_holds_up_no_other(
+    product: Product, vendor: Vendor, client: httpx.Client, listening: Receiver
+) -> None:
+    with receiver(drips=True) as slow:
+        webhooks = [make(client, slow) for _ in range(8)]
+        for one in webhooks:
+            ok(client.post(f"/api/webhooks/{one['id']}/test"))
+        slow.wait_for("webhook.test")
+        with make_customer(product.base_url, vendor).client() as another:
+            ok(another.post(f"/api/webhooks/{make(another, listening)['id']}/test"))
+            listening.wait_for("webhook.test", seconds=8)
+        assert len(slow.received) < len(webhooks)
+        wait_until(lambda: all(deliveries(client, one)[0]["error"] for one in webhooks), 90)
 
 
 def test_a_late_job_is_told_once(

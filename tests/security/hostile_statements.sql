@@ -216,3 +216,19 @@ SELECT * FROM {t} TABLESAMPLE SYSTEM (1), {u}
 SELECT * FROM {t}, {u} WHERE id = ANY (ARRAY(SELECT pg_sleep(1)))
 KILL 1
 SHUTDOWN
+
+-- quoted names where only words of the language stand
+SELECT EXTRACT("YEAR FROM now())::text || (SELECT string_agg(relname, ',') FROM pg_class) || EXTRACT(YEAR" FROM now()) FROM {t}, {u}
+SELECT EXTRACT([YEAR FROM now()) + pg_sleep(10) + EXTRACT(YEAR] FROM CURRENT_TIMESTAMP) FROM {t}, {u}
+SELECT EXTRACT(`YEAR FROM now()) + pg_sleep(10) + EXTRACT(YEAR` FROM CURRENT_TIMESTAMP) FROM {t}, {u}
+SELECT INTERVAL '1' YEAR TO "MONTH || pg_read_file('/etc/passwd')" FROM {t}, {u}
+SELECT CAST(id AS VARCHAR("5) || pg_read_file('/etc/passwd') || CAST(id AS VARCHAR(5")) FROM {t}
+SELECT CAST(id AS VARCHAR([5)); DROP TABLE stolen; SELECT CAST(1 AS VARCHAR(5])) FROM {t}
+SELECT DATE_TRUNC("day', now()) || pg_sleep(10) || date_trunc('day", CURRENT_TIMESTAMP) FROM {t}, {u}
+SELECT DATEADD("day + pg_sleep(10)", 1, CURRENT_TIMESTAMP) FROM {t}, {u}
+
+-- joins that not all engines take to be the same
+SELECT a.id FROM {t} AS a ANTI JOIN {u} AS b ON a.id = b.id AND a.id = 5
+SELECT a.id FROM {t} AS a SEMI JOIN {u} AS b ON a.id = b.id
+SELECT a.id FROM {t} AS a ASOF JOIN {u} AS b ON a.id >= b.id
+SELECT a.id FROM {t} AS a POSITIONAL JOIN {u} AS b

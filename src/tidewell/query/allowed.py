@@ -4,6 +4,8 @@ The engines have functions that read files, reach networks, run programs, show s
 new ones come with every release. So nothing is forbidden here: what is not listed is not allowed.
 """
 
+import re
+
 from sqlglot import exp
 
 from tidewell.query.places import refused
@@ -46,6 +48,8 @@ _FUNCTIONS = (
     # Choices
     exp.Coalesce, exp.Nullif,
 )  # fmt: skip
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+"""What is written as it is (a unit of time, MAX): a quoted name in its place could be any SQL."""
 _ALLOWED = frozenset({*_SHAPES, *_OPERATORS, *_FUNCTIONS})
 _TYPES = exp.DataType.Type
 TYPES = frozenset({
@@ -55,6 +59,9 @@ TYPES = frozenset({
     _TYPES.DATETIME2, _TYPES.UUID, _TYPES.INTERVAL,
 })  # fmt: skip
 """The types that a cast may name."""
+_KINDS = ("", "INNER", "OUTER", "CROSS")
+_METHODS = ("", "NATURAL")
+"""The joins that all engines take to be the same."""
 _CLAUSES = {
     "into": "INTO writes, and this is read-only: use a scheduled query",
     "locks": "FOR UPDATE and FOR SHARE lock rows; this is read-only",
@@ -86,10 +93,14 @@ def check_allowed(statement: exp.Expr) -> None:
         for name, why in _CLAUSES.items():
             if node.args.get(name) and not isinstance(node, exp.Ordered | exp.Group):
                 raise refused(node, why)
+        if isinstance(node, exp.Var) and not _WORD.fullmatch(node.name):
+            raise refused(node, f"{node.name[:40]} is no word that has a meaning here")
         if isinstance(node, exp.DataType):
             _check_type(node)
         if isinstance(node, exp.Table) and not isinstance(node.this, exp.Identifier):
             raise refused(node, f"{node.sql()[:60]} is no table; functions cannot be read from")
+        if isinstance(node, exp.Join) and not (node.kind in _KINDS and node.method in _METHODS):
+            raise refused(node, f"{node.method or node.kind} JOIN is not available here")
         if isinstance(node, exp.Dot):
             raise refused(node, "this is no column: at most catalog.schema.table.column")
         if isinstance(node, exp.With) and node.args.get("search"):

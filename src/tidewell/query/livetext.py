@@ -4,9 +4,11 @@ from sqlglot import exp
 from sqlglot.errors import ErrorLevel, UnsupportedError
 
 from tidewell.query.binding import Bound
-from tidewell.query.places import failure
+from tidewell.query.places import failure, refused
 
 _DIVISIONS = (exp.Div, exp.IntDiv, exp.Mod)
+_ESCAPE = "\\"
+"""What PostgreSQL escapes in a pattern by where a statement does not say."""
 _BY_ZERO = "division by zero"
 """PostgreSQL's own words."""
 
@@ -22,6 +24,13 @@ def statement_of(bound: Bound) -> str:
             node.replace(exp.IntDiv(this=node.this, expression=node.expression))
         elif isinstance(node, exp.Cast) and node.to.this in exp.DataType.TEXT_TYPES:
             _cut(node)
+        elif isinstance(node, exp.Extract) and node.expression.is_type("timestamptz"):
+            # Of a time without a zone DuckDB tells it: the session is in UTC, as all times are.
+            node.set("expression", exp.cast(node.expression, "timestamp"))
+        elif isinstance(node, exp.Like | exp.ILike):
+            _escape(node)
+        elif isinstance(node, exp.SimilarTo):
+            raise refused(node, "SIMILAR TO needs tables that are cached: use LIKE or REGEXP_LIKE")
     # The other way round, so that what a check repeats has no checks in it.
     for node in list(query.walk(bfs=False)):
         if isinstance(node, _DIVISIONS):
@@ -30,6 +39,14 @@ def statement_of(bound: Bound) -> str:
         return query.sql(dialect="duckdb", comments=False, unsupported_level=ErrorLevel.IMMEDIATE)
     except UnsupportedError as error:
         raise failure(str(error).rstrip(".")) from error
+
+
+def _escape(node: exp.Like | exp.ILike) -> None:
+    """DuckDB has no sign that escapes by itself."""
+    pattern = node.expression
+    plain = isinstance(pattern, exp.Literal) and _ESCAPE not in pattern.this
+    if not plain and not isinstance(node.parent, exp.Escape):
+        node.replace(exp.Escape(this=node.copy(), expression=exp.Literal.string(_ESCAPE)))
 
 
 def _cut(cast: exp.Cast) -> None:

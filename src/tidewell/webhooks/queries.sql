@@ -73,14 +73,21 @@ SELECT *
 
 -- name: due_deliveries
 -- across accounts: one sender serves all of them.
--- Take deliveries whose time has come: nobody else takes them until the lease is over.
+-- Take deliveries whose time has come: nobody else takes them until the lease is over. No more than
+-- some of each account, and none of those that are busy.
+WITH due AS (
+    SELECT id, next_attempt_at,
+           row_number() OVER (PARTITION BY account_id ORDER BY next_attempt_at) AS nth
+      FROM webhook_delivery
+     WHERE next_attempt_at <= %(now)s AND account_id <> ALL (%(busy)s::uuid[])
+)
 UPDATE webhook_delivery
    SET next_attempt_at = %(lease)s, attempts = attempts + 1
  WHERE id IN (SELECT id
                 FROM webhook_delivery
-               WHERE next_attempt_at <= %(now)s
-               ORDER BY next_attempt_at
-               LIMIT %(limit)s
+               WHERE id IN (SELECT id FROM due WHERE nth <= %(most)s
+                             ORDER BY next_attempt_at LIMIT %(limit)s)
+                 AND next_attempt_at <= %(now)s
                  FOR UPDATE SKIP LOCKED)
 RETURNING id, account_id, webhook_id, payload::text AS payload, attempts,
           (SELECT url FROM webhook WHERE webhook.id = webhook_id) AS url,

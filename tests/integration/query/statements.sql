@@ -1046,3 +1046,36 @@ SELECT big, big + 1 FROM orders_of_people ORDER BY id
 SELECT total, total * 1.5, total + 0.005 FROM Crm.public.orders ORDER BY id
 =>
 SELECT total, total * 1.5, total + 0.005 FROM orders ORDER BY id
+
+-- name: parts of a time with a zone
+SELECT id, YEAR(at), MONTH(at), DAY(at), DATEPART(hour, at), EXTRACT(minute FROM at) FROM Crm.public.visits ORDER BY id
+=>
+SELECT id, extract(year FROM at AT TIME ZONE 'UTC')::int, extract(month FROM at AT TIME ZONE 'UTC')::int,
+       extract(day FROM at AT TIME ZONE 'UTC')::int, extract(hour FROM at AT TIME ZONE 'UTC')::int,
+       extract(minute FROM at AT TIME ZONE 'UTC')::int
+  FROM visits ORDER BY id
+
+-- name: a pattern in which a sign is escaped
+SELECT id FROM Crm.public.visits WHERE code LIKE 'A\_%' ORDER BY id
+=>
+SELECT id FROM visits WHERE code LIKE 'A\_%' ORDER BY id
+
+-- name: what is not like a pattern in which a sign is escaped
+SELECT id FROM Crm.public.visits WHERE code NOT LIKE 'A\_%' ORDER BY id
+=>
+SELECT id FROM visits WHERE code NOT LIKE 'A\_%' ORDER BY id
+
+-- name: a pattern with a backslash
+SELECT id FROM Crm.public.visits WHERE code ILIKE 'A\\b' OR code LIKE 'AB_' ORDER BY id
+=>
+SELECT id FROM visits WHERE code ILIKE 'A\\b' OR code LIKE 'AB_' ORDER BY id
+
+-- name: patterns of a column
+SELECT v.id, w.id FROM Crm.public.visits v JOIN Crm.public.visits w ON v.code LIKE w.pattern ORDER BY v.id, w.id
+=>
+SELECT v.id, w.id FROM visits v JOIN visits w ON v.code LIKE w.pattern ORDER BY v.id, w.id
+
+-- name: another sign escapes
+SELECT id FROM Crm.public.visits WHERE code LIKE 'A!_%' ESCAPE '!' ORDER BY id
+=>
+SELECT id FROM visits WHERE code LIKE 'A!_%' ESCAPE '!' ORDER BY id

@@ -18,10 +18,11 @@ from tests import tpch
 from tests.conftest import new_cache_database
 from tests.integration.query.test_tpch import address_of
 from tests.tpch import Account, answer_of
+from tidewell.errors import QueryFailed
 from tidewell.state.embedded import EmbeddedServer
 
 CRM = "Crm"
-TABLES = '''
+TABLES = r'''
 CREATE TABLE people (id int PRIMARY KEY, name text NOT NULL, city text, age int, active bool,
                      note text, boss int);
 INSERT INTO people VALUES
@@ -49,9 +50,13 @@ INSERT INTO orders_of_people VALUES (1, 36, 1.500, 12345678901234567890123456789
                                     (2, NULL, NULL, -1), (9, 7, 0.125, 9007199254740993);
 CREATE TABLE "odd table" (id int PRIMARY KEY, "Odd Name" text, "a]b" int, "say ""hi""" text,
                           "Code" text, "code" text);
+CREATE TABLE visits (id int PRIMARY KEY, at timestamptz, code text, pattern text);
+INSERT INTO visits VALUES (1, '2024-03-31 00:30:00+00', 'A_1', 'A\_%'),
+                          (2, '2024-12-31 23:59:59.5+00', 'AB1', 'a%'),
+                          (3, NULL, 'a\b', 'a\\b');
 INSERT INTO "odd table" VALUES (1, 'one', 10, 'hi', 'A', 'b'), (2, 'two', 20, 'ho', 'C', 'd');
 '''
-NAMES = ("people", "orders", "cities", "orders_of_people", "odd table")
+NAMES = ("people", "orders", "cities", "orders_of_people", "odd table", "visits")
 KEPT = {"cached": NAMES, "live": (), "mixed": ("people", "odd table", "orders_of_people")}
 
 
@@ -120,6 +125,17 @@ def test_it_means_what_it_means(world: World, case: Case, kind: str) -> None:
 def rows(found: list[tuple[Any, ...]]) -> list[list[str]]:
     """Rows with values that compare and sort, whatever type an engine gives a number."""
     return [[repr(tpch.comparable(value)) for value in row] for row in found]
+
+
+@pytest.mark.parametrize("kind", KEPT)
+def test_similar_to_is_for_cached_tables(world: World, kind: str) -> None:
+    statement = "SELECT id FROM Crm.public.visits WHERE code SIMILAR TO 'A(_|B)%' ORDER BY id"
+    with world.account.engine(world.spill, [(CRM, table) for table in KEPT[kind]]) as engine:
+        if kind == "cached":
+            assert answer_of(engine, statement).rows == [(1,), (2,)]
+        else:
+            with pytest.raises(QueryFailed, match="SIMILAR TO needs tables that are cached"):
+                answer_of(engine, statement)
 
 
 def test_the_cases_do_not_all_say_the_same(world: World) -> None:
