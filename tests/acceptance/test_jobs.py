@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,9 @@ import pytest
 
 from tests.acceptance.conftest import Body, caching, connect
 from tests.conftest import CacheDatabase
+from tests.faulty_relay import Fault, relay
 from tests.product import ok, run_now, wait_for_end
+from tests.running_product import Product
 from tests.slow_source import SlowSource, slow_source
 
 JobBody = Callable[..., Body]
@@ -292,6 +295,44 @@ def test_another_cache_gets_everything_anew(
         connection.execute('DROP SCHEMA "Office" CASCADE')
     assert run_now(client, made["id"])["rowsAffected"] == 3
     assert names(cache) == ["Ada", "Grace", "Edsger"]
+
+
+def test_a_drop_that_had_to_wait_leaves_what_was_loaded_since(
+    client: httpx.Client,
+    product: Product,
+    cache_database: CacheDatabase,
+    another_cache: CacheDatabase,
+    job_body: JobBody,
+) -> None:
+    """The cache was away while another took its place, and is the account's again."""
+
+    def connect_cache(database: CacheDatabase, port: int) -> None:
+        text = replace(database, port=port).connection_string
+        ok(client.post("/api/job/cacheConnection", json={"connectionString": text}))
+
+    with relay(cache_database.host, cache_database.port) as link:
+        connect_cache(cache_database, link.port)
+        made = create(client, job_body())
+        wait_for_end(client, made["id"])
+        link.fault = Fault(reset_after=0)
+        link.end()
+        connect_cache(another_cache, another_cache.port)
+        link.fault = Fault()
+        connect_cache(cache_database, link.port)
+        assert run_now(client, made["id"])["receipt"]["mode"] == "full"
+
+        with psycopg.connect(product.settings["TIDEWELL_DATABASE_URL"], autocommit=True) as state:
+            assert state.execute(DROP_NOW, (made["id"],)).rowcount == 1
+            deadline = time.monotonic() + 20
+            while state.execute(DROPS, (made["id"],)).fetchone() and time.monotonic() < deadline:
+                time.sleep(0.2)
+            assert state.execute(DROPS, (made["id"],)).fetchone() is None
+
+    assert names(cache_database) == ["Ada", "Grace", "Edsger"]
+
+
+DROPS = "SELECT id FROM procrastinate_jobs WHERE args ->> 'job_id' = %s"
+DROP_NOW = "UPDATE procrastinate_jobs SET scheduled_at = now() WHERE args ->> 'job_id' = %s"
 
 
 def names(database: CacheDatabase) -> list[str]:

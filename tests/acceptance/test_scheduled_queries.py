@@ -1,5 +1,6 @@
 """Scheduled queries over HTTP: a SELECT into a table of the cache, a statement at its source."""
 
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -295,3 +296,33 @@ def test_a_source_that_is_down_holds_no_job_back(
     connect(client, "Down", "OData", "URL=http://127.0.0.1:9/odata")
     job = make("SELECT * FROM Down.OData.Orders", name="later", retries=0)
     assert job["lastRun"]["status"] == "JOB_FAILED"
+
+
+def test_what_a_statement_does_is_known_where_its_source_is_silent(client: httpx.Client) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        text = f"Server=127.0.0.1;Port={silent.getsockname()[1]};User=a;Password=b;Database=c"
+        away = connect(client, "Silent", "PostgreSQL", text)
+        # It needs no cache: nothing is written there.
+        query = body("DELETE FROM Silent.public.orders WHERE id = 1") | {"enabled": False}
+        job = ok(client.post("/api/job/create", json=query))["jobs"][0]
+    assert job["params"]["sourceConnectionName"] == "Silent"
+    assert job["params"]["cacheTable"] == ""
+    refused = client.delete(f"/api/poweredby/connection/delete/{away}")
+    assert refused.status_code == 409
+    assert job["id"] in refused.json()["error"]["message"]
+
+
+def test_each_connection_of_a_query_is_in_use_while_it_is_there(
+    client: httpx.Client, make: Make, shop: CacheDatabase, connection_id: str
+) -> None:
+    job = make(
+        "SELECT p.id, s.pieces FROM Office.Files.people p JOIN Shop.public.stock s ON s.id = p.id",
+        name="joined",
+    )
+    delete = f"/api/poweredby/connection/delete/{connection_id}"
+    refused = client.delete(delete)
+    assert refused.status_code == 409, refused.text
+    assert job["id"] in refused.json()["error"]["message"]
+    ok(client.put(f"/api/job/{job['id']}/update", json=body("SELECT * FROM Shop.public.stock")))
+    ok(client.delete(delete))
+    ok(client.get(f"/api/job/{job['id']}"))

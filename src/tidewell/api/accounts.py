@@ -14,7 +14,7 @@ from tidewell.accounts.audit import Action
 from tidewell.api.answers.accounts import Account, Accounts, AuditEvents, CreatedAccount
 from tidewell.api.answers.base import ACCOUNT, Done
 from tidewell.api.bodies import StrictRoute
-from tidewell.api.callers import ParentCaller, WholeParentCaller
+from tidewell.api.callers import WholeParentCaller
 from tidewell.api.openapi import conflict, leads_to
 from tidewell.api.parameters import Moment, MomentOrNull, moment_of
 from tidewell.api.services import Node, removal
@@ -76,7 +76,7 @@ _EVERYTHING = AuditBody()
 
 
 @router.get("/poweredby/account/list", operation_id="listAccounts", response_model=Accounts)
-async def list_accounts(caller: ParentCaller, node: Node) -> dict[str, Any]:
+async def list_accounts(caller: WholeParentCaller, node: Node) -> dict[str, Any]:
     """The vendor's sub-accounts, oldest first."""
     async with node.database.transaction() as connection:
         rows = await accounts.list_accounts(connection, caller.parent_id)
@@ -162,7 +162,7 @@ async def delete_account(
     response_model=Account,
 )
 async def get_account(
-    account_id_or_external_id: AccountKey, caller: ParentCaller, node: Node
+    account_id_or_external_id: AccountKey, caller: WholeParentCaller, node: Node
 ) -> dict[str, Any]:
     """One sub-account, by its id or the vendor's own id of it."""
     async with node.database.transaction() as connection:

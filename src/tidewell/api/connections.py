@@ -159,7 +159,7 @@ async def update_connection(
             if astray := strings.sent_elsewhere(values, opened.values, driver.keys):
                 raise InvalidRequest.of(
                     strings.FIELD,
-                    f"{astray[0]} must be given again: the connection has another address now",
+                    f"{', '.join(astray)} must be given again: what has changed may lead elsewhere",
                 )
             values = strings.unmasked(values, opened.values, driver.keys)
         settings = _settings(body, driver.name, values, node, key)
@@ -206,7 +206,7 @@ async def test_connection(
         opened = await _opened(connection, caller, node, key)
     error = await opening.test(opened, node.environment)
     async with node.database.transaction() as connection:
-        await repository.note_test(connection, caller.account_id, key, error)
+        await repository.note_test(connection, caller.account_id, key, error, opened.modified_at)
     return {"isTested": True} if error is None else {"isTested": False, "testError": error}
 
 

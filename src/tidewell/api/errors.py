@@ -99,7 +99,9 @@ def _answer(
 def _tidewell_error(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, TidewellError):
         raise error
-    if isinstance(error, NotFound) and request.url.path in request.app.openapi()["paths"]:
+    method = request.method.lower()
+    paths = request.app.openapi()["paths"]
+    if isinstance(error, NotFound) and method not in paths.get(request.url.path, {method}):
         # A path that exists, for other methods; a route with an id in this place has taken it.
         return _http_error(request, HTTPException(405))
     if error.status >= 500:

@@ -314,8 +314,9 @@ async def _run(node: Services, caller: Account, text: str) -> dict[str, Any]:
     run_id = _id("run", text)
     async with node.database.transaction() as connection:
         row = await runs.one(connection, caller.account_id, run_id)
-    if caller.connection_ids is not None and row["connection_id"] not in caller.connection_ids:
-        raise NotFound.of("run")
+        job_id, narrowed_to = row["job_id"], caller.connection_ids
+        if not await jobs.is_seen(connection, caller.account_id, job_id, narrowed_to):
+            raise NotFound.of("run")
     return row
 
 

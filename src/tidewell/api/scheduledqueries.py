@@ -1,6 +1,6 @@
 """The checks of a scheduled query when it is made or changed (contract §6)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -25,11 +25,12 @@ _LATE = "QUERY_TIMEOUT"
 
 @dataclass(frozen=True)
 class _Description:
-    """What a statement does; `columns` is None where a source did not answer in time."""
+    """What a statement does, as `Engine.describe` tells it."""
 
-    writes: bool = False
-    connections: tuple[str, ...] = ()
-    columns: tuple[str, ...] | None = None
+    writes: bool
+    connections: tuple[UUID, ...]
+    plain: bool
+    columns: tuple[str, ...] | None
 
 
 async def checked(body: JobBody, caller: Account, node: Services) -> JobSettings:
@@ -41,14 +42,20 @@ async def checked(body: JobBody, caller: Account, node: Services) -> JobSettings
     if params.write_mode == "merge" and not params.merge_keys:
         raise InvalidRequest.of("params.mergeKeys", "is missing: merge tells rows apart by it")
     told = await _described(params, caller, node)
+    # Its runs see the whole account, in which a short name may lead elsewhere.
+    if caller.connection_ids is not None and not (told.connections and told.plain):
+        raise InvalidRequest.of(
+            _FIELD,
+            "this token is narrowed to some connections, so the query has to name tables of "
+            "theirs, each as Catalog.Schema.Table, with the connection's name as it is spelled",
+        )
     if told.writes and (params.destination_schema or params.destination_table):
         raise InvalidRequest.of(
             "params.destinationTable", "is for a SELECT; this statement names its own table"
         )
     if told.columns is not None:
         _check_columns(told.columns, params)
-    one = UUID(told.connections[0]) if len(told.connections) == 1 else None
-    return settings_of_query(body, params, writes=told.writes, connection_id=one)
+    return settings_of_query(body, params, writes=told.writes, connections=told.connections)
 
 
 def _check_columns(columns: tuple[str, ...], params: ScheduledQueryParams) -> None:
@@ -79,16 +86,32 @@ async def _described(params: ScheduledQueryParams, caller: Account, node: Servic
             task,
         )
     try:
-        async with node.queries.run(caller.account_id, task) as running:
-            async for _ in running.data():
-                pass
-            told: dict[str, Any] = running.head["description"]
+        try:
+            return await _told(task, caller, node)
+        except QueryFailed as error:
+            if error.code != _LATE:
+                raise
+        return await _told(_by_names_alone(task), caller, node)
     except QueryFailed as error:
-        if error.code == _LATE:
-            return _Description()
         message = error.message.removeprefix("The query cannot be run: ").removesuffix(".")
         raise InvalidRequest(f"{_FIELD}: {message}", details=[Detail(_FIELD, message)]) from error
+
+
+def _by_names_alone(task: QueryTask) -> QueryTask:
+    """The same without what leads to the sources: none of them can hold it up."""
+    names = tuple({**one, "driver": "", "text": ""} for one in task.connections)
+    return replace(task, connections=names, copies=(), cache=None)
+
+
+async def _told(task: QueryTask, caller: Account, node: Services) -> _Description:
+    async with node.queries.run(caller.account_id, task) as running:
+        async for _ in running.data():
+            pass
+        told: dict[str, Any] = running.head["description"]
     columns = told["columns"]
     return _Description(
-        told["writes"], tuple(told["connections"]), None if columns is None else tuple(columns)
+        told["writes"],
+        tuple(map(UUID, told["connections"])),
+        told["plain"],
+        None if columns is None else tuple(columns),
     )

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from tidewell.connections import repository, strings
@@ -24,6 +25,8 @@ class OpenedConnection:
     name: str
     driver: Driver
     values: Mapping[str, str]
+    modified_at: datetime | None = None
+    """Since when it has these values; None: they are not stored yet."""
 
     def leads_elsewhere(self, driver: Driver, values: Mapping[str, str]) -> bool:
         """Whether other values may lead to other rows than these; in doubt they do."""
@@ -46,7 +49,8 @@ async def find(
         return None
     driver = registry.driver(row["driver"])
     text = sealing.open(row["sealed"], connection_id)
-    return OpenedConnection(connection_id, row["name"], driver, strings.parse(text, driver.keys))
+    values = strings.parse(text, driver.keys)
+    return OpenedConnection(connection_id, row["name"], driver, values, row["modified_at"])
 
 
 async def test(opened: OpenedConnection, environment: Environment) -> str | None:

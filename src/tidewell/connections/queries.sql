@@ -62,10 +62,10 @@ SELECT *
  ORDER BY created_at, id;
 
 -- name: note_test
--- What a test of a connection gave.
+-- What a test of a connection gave, unless its values have been replaced since it began.
 UPDATE connection
    SET is_tested = %(worked)s, test_error = %(error)s
- WHERE account_id = %(account_id)s AND id = %(id)s;
+ WHERE account_id = %(account_id)s AND id = %(id)s AND modified_at = %(modified_at)s;
 
 -- name: stored_cache
 -- The account's cache connection as it stands.

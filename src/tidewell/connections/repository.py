@@ -113,12 +113,25 @@ async def listed(
 
 
 async def note_test(
-    connection: Connection, account_id: UUID, connection_id: UUID, error: str | None
+    connection: Connection,
+    account_id: UUID,
+    connection_id: UUID,
+    error: str | None,
+    modified_at: datetime | None,
 ) -> None:
-    """Note what a test of a connection gave; no error: it worked."""
+    """Note what a test of a connection gave, as it stood since a time; no error: it worked.
+
+    Where it has other values by now, the test says nothing about them.
+    """
     await connection.execute(
         _SQL["note_test"],
-        {"account_id": account_id, "id": connection_id, "worked": error is None, "error": error},
+        {
+            "account_id": account_id,
+            "id": connection_id,
+            "worked": error is None,
+            "error": error,
+            "modified_at": modified_at,
+        },
     )
 
 

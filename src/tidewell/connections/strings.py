@@ -17,6 +17,16 @@ FIELD = "connectionString"
 MASK = "********"
 _ADDRESS = re.compile(r"(url|uri|host|server|endpoint|domain|port|address)$", re.IGNORECASE)
 """Keys that say where a source is, whatever its driver."""
+_BESIDE = frozenset({
+    *("User", "Database", "AuthScheme", "Token", "APIKey", "APIKeyHeader", "CustomHeaders"),
+    *("OAuthClientId", "OAuthScope", "OAuthAccessToken", "ODataVersion", "Paging", "Paths"),
+    *("RecordsSelector", "PrimaryKey", "Columns", "CursorField", "CursorParameter"),
+    *("CursorFormat", "PageParameter", "PageStart", "PageSizeParameter", "NextField"),
+    *("Format", "IncludeColumnHeaders", "NullValues", "AWSRegion", "DataCenter"),
+    *("ZeroDatesToNull", "Schema", "Role", "Account", "AccessToken", "ProjectId", "DatasetId"),
+    *("OAuthJWTCert", "BrowsableSchemas", "UseSSL", "SSLMode", "SSLServerCert", "Timeout"),
+})  # fmt: skip
+"""Keys of our own drivers that name no host. A connector may make one of any key that it has."""
 _PREFIX = re.compile(r"^\s*jdbc:cdata:\w+:", re.IGNORECASE)
 _PLAIN = re.compile(r"""[^;'"\s](?:[^;]*[^;\s])?""")
 
@@ -146,16 +156,18 @@ def unmasked(
 def sent_elsewhere(
     given: Mapping[str, str], stored: Mapping[str, str], keys: Sequence[Key]
 ) -> list[str]:
-    """The masked secrets that would be sent to another address than they were given for.
+    """The masked secrets that might be sent to another address than they were given for.
 
     Who may change a connection may not read its secrets: they would be read by sending them there.
     """
+    kept = [key.name for key in keys if key.secret and given.get(key.name) == MASK]
     moved = any(
         given.get(key.name, key.default) != stored.get(key.name, key.default)
         for key in keys
-        if _ADDRESS.search(key.name)
+        if key.name not in kept
+        and (_ADDRESS.search(key.name) or not (key.neutral or key.name in _BESIDE))
     )
-    return [key.name for key in keys if key.secret and given.get(key.name) == MASK] * moved
+    return kept * moved
 
 
 def is_same_source(one: Mapping[str, str], other: Mapping[str, str], keys: Sequence[Key]) -> bool:

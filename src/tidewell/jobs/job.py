@@ -1,6 +1,6 @@
 """A job as the state database keeps it, and as the Job API shows it (contract §4)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -37,11 +37,18 @@ class JobSettings:
     params: Mapping[str, Any]
     connection_id: UUID | None
     """Of a scheduled query: the only connection that it names; None where they are several."""
+    connection_ids: Sequence[UUID] | None
+    """The connections of a scheduled query that names several."""
     source_schema: str | None
     source_table: str | None
     cache_schema: str | None
     """None: it writes nothing to the cache."""
     cache_table: str | None
+
+    @property
+    def uses(self) -> Sequence[UUID]:
+        """All the connections that it needs."""
+        return [self.connection_id] if self.connection_id else self.connection_ids or []
 
 
 def duration(started: datetime | None, ended: datetime | None) -> int:

@@ -1,10 +1,11 @@
 -- name: insert_job
 -- A new job; the unique indexes refuse a second one for the same table or the same place.
-INSERT INTO job (id, account_id, connection_id, job_type, name, enabled, interval_unit,
-                 interval_value, log_verbosity, anchor_at, next_run_at, params,
+INSERT INTO job (id, account_id, connection_id, connection_ids, job_type, name, enabled,
+                 interval_unit, interval_value, log_verbosity, anchor_at, next_run_at, params,
                  source_schema, source_table, cache_schema, cache_table, created_at, modified_at,
                  scheduled_at)
-VALUES (%(id)s, %(account_id)s, %(connection_id)s, %(job_type)s, %(name)s, %(enabled)s,
+VALUES (%(id)s, %(account_id)s, %(connection_id)s, %(connection_ids)s, %(job_type)s, %(name)s,
+        %(enabled)s,
         %(interval_unit)s, %(interval_value)s, %(log_verbosity)s, %(anchor_at)s, %(next_run_at)s,
         %(params)s, %(source_schema)s, %(source_table)s, %(cache_schema)s, %(cache_table)s,
         %(now)s, %(now)s, %(now)s);
@@ -12,7 +13,8 @@ VALUES (%(id)s, %(account_id)s, %(connection_id)s, %(job_type)s, %(name)s, %(ena
 -- name: update_job
 -- New settings; `reload` stays set until a full load has been committed.
 UPDATE job
-   SET connection_id = %(connection_id)s, name = %(name)s, enabled = %(enabled)s,
+   SET connection_id = %(connection_id)s, connection_ids = %(connection_ids)s,
+       name = %(name)s, enabled = %(enabled)s,
        interval_unit = %(interval_unit)s, interval_value = %(interval_value)s,
        log_verbosity = %(log_verbosity)s, anchor_at = %(anchor_at)s,
        scheduled_at = CASE WHEN next_run_at = %(next_run_at)s THEN scheduled_at
@@ -37,12 +39,13 @@ DELETE FROM job WHERE account_id = %(account_id)s AND id = %(id)s;
 SELECT id, name
   FROM job
  WHERE account_id = %(account_id)s
-   AND (%(connection_id)s::uuid IS NULL OR connection_id = %(connection_id)s)
+   AND (%(connection_id)s::uuid IS NULL OR connection_id = %(connection_id)s
+        OR %(connection_id)s = ANY (connection_ids))
  ORDER BY created_at, id;
 
 -- name: list_jobs
--- The account's jobs, oldest first, each with its latest run; only those over given connections
--- where a token is narrowed to them, or only one.
+-- The account's jobs, oldest first, each with its latest run; only those over given connections,
+-- and no others beside them, where a token is narrowed to them, or only one.
 SELECT job.*, connection.name AS connection_name,
        latest.state AS run_state, latest.started_at AS run_started_at,
        latest.finished_at AS run_finished_at, latest.rows_affected AS run_rows_affected
@@ -57,7 +60,9 @@ SELECT job.*, connection.name AS connection_name,
         LIMIT 1) AS latest ON true
  WHERE job.account_id = %(account_id)s
    AND (%(id)s::uuid IS NULL OR job.id = %(id)s)
-   AND (%(connection_ids)s::uuid[] IS NULL OR job.connection_id = ANY (%(connection_ids)s))
+   AND (%(connection_ids)s::uuid[] IS NULL
+        OR coalesce(job.connection_id = ANY (%(connection_ids)s),
+                    job.connection_ids <@ %(connection_ids)s))
  ORDER BY job.created_at, job.id;
 
 -- name: list_jobs_as_text
@@ -84,7 +89,9 @@ SELECT job.job_type, job.id::text, job.name, job.enabled,
         ORDER BY queued_at DESC, id
         LIMIT 1) AS latest ON true
  WHERE job.account_id = %(account_id)s
-   AND (%(connection_ids)s::uuid[] IS NULL OR job.connection_id = ANY (%(connection_ids)s))
+   AND (%(connection_ids)s::uuid[] IS NULL
+        OR coalesce(job.connection_id = ANY (%(connection_ids)s),
+                    job.connection_ids <@ %(connection_ids)s))
  ORDER BY job.created_at, job.id;
 
 -- name: same_table
@@ -151,3 +158,16 @@ UPDATE job
 -- name: cache_of_account
 -- The account's cache connection, sealed; held so that it does not change under a new job.
 SELECT id, sealed FROM cache_connection WHERE account_id = %(account_id)s FOR SHARE;
+
+-- name: hold_account
+-- The account, held so that it does not go while a job is made; its jobs are locked after it.
+SELECT FROM account WHERE id = %(account_id)s FOR KEY SHARE;
+
+-- name: hold_connections
+-- Those of some connections that are there, held so that they do not go while a job that needs
+-- them is written: a list of connections has no foreign key.
+SELECT id
+  FROM connection
+ WHERE account_id = %(account_id)s AND id = ANY (%(connection_ids)s)
+ ORDER BY id
+   FOR KEY SHARE;

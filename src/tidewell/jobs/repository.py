@@ -129,6 +129,36 @@ async def one(
     return rows[0]
 
 
+async def is_seen(
+    connection: Connection,
+    account_id: UUID,
+    job_id: UUID,
+    connection_ids: Collection[UUID] | None,
+) -> bool:
+    """Whether somebody who is narrowed to some connections, or to none of them, sees a job."""
+    if connection_ids is None:
+        return True
+    return bool(await listed(connection, account_id, connection_ids, job_id))
+
+
+async def hold_account(connection: Connection, account_id: UUID) -> None:
+    """Keep an account from going until the transaction ends. Raises NotFound where it has gone."""
+    cursor = await connection.execute(_SQL["hold_account"], {"account_id": account_id})
+    if await cursor.fetchone() is None:
+        raise NotFound.of("sub-account")
+
+
+async def hold_connections(
+    connection: Connection, account_id: UUID, connection_ids: Collection[UUID]
+) -> set[UUID]:
+    """Keep connections from going until the transaction ends; returns those that are there."""
+    cursor = await connection.execute(
+        _SQL["hold_connections"],
+        {"account_id": account_id, "connection_ids": list(connection_ids)},
+    )
+    return {row["id"] for row in await cursor.fetchall()}
+
+
 async def of_connection(
     connection: Connection, account_id: UUID, connection_id: UUID
 ) -> list[dict[str, Any]]:
@@ -225,6 +255,7 @@ def _identity(account_id: UUID, job_id: UUID, now: datetime) -> dict[str, Any]:
 def _columns(settings: JobSettings, schedule: Schedule) -> dict[str, Any]:
     return {
         "connection_id": settings.connection_id,
+        "connection_ids": settings.connection_ids and list(settings.connection_ids),
         "job_type": settings.job_type,
         "name": settings.name,
         "enabled": settings.enabled,

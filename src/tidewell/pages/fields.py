@@ -120,7 +120,7 @@ def errors_of(
     kept = {key.name for key in keys if key.secret and not form.get(key.name)}
     given = {name: strings.MASK if name in kept else value for name, value in values.items()}
     astray = strings.sent_elsewhere(given, stored, keys)
-    errors = dict.fromkeys(astray, "Please give it again: the address is another one now.")
+    errors = dict.fromkeys(astray, "Please give it again: what has changed may lead elsewhere.")
     for key in keys:
         value = values.get(key.name, "")
         if key.required and not value:

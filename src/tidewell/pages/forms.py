@@ -181,7 +181,7 @@ class ConnectionForm:
                 await repository.update(
                     connection, account_id, self._id, settings, now, another_source=another
                 )
-            await repository.note_test(connection, account_id, self._id, None)
+            await repository.note_test(connection, account_id, self._id, None, now)
             action = Action.CONNECTION_UPDATED if row else Action.CONNECTION_CREATED
             await audit.record(connection, self._author, action, self._id, name, now)
 

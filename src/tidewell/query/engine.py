@@ -5,9 +5,11 @@ the sources and, for what is cached, of the cache.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import pyarrow as pa
 from sqlglot import exp
@@ -147,23 +149,26 @@ class Engine:
     def describe(self, text: str) -> dict[str, Any]:
         """What a scheduled query does: whether it writes, over which connections, which columns.
 
-        Where a source does not answer, `connections` is empty and `columns` None.
+        The connections are those that the names lead to, so they are known before anything is
+        opened; `plain` says that each stands there in full and as it is spelled. Where a source
+        does not answer, or is cancelled, `columns` is None.
         """
         statement = parsed_statement(text)
         writes = is_writing(statement)
-        told: dict[str, Any] = {"writes": writes, "connections": [], "columns": None}
+        selected = None if writes else read(text)
+        used, plain = self._named(selected.query if selected else statement)
+        columns = None
         try:
-            if writes:
-                written = bind_write(statement, self.catalog)
-                used = connections_of(written, self.catalog)
-                told["target"] = str(written.target.connection_id)
+            if selected is None:
+                used |= connections_of(bind_write(statement, self.catalog), self.catalog)
             else:
-                _, bound = self.bind(text)
-                used = {use.named.connection_id for use in bound.uses}
-                told["columns"] = [output.label for output in bound.outputs]
-        except (SourceUnavailable, CacheUnavailable):
-            return told
-        return told | {"connections": sorted(map(str, used))}
+                bound = self._bound(selected)
+                used |= {use.named.connection_id for use in bound.uses}
+                columns = [output.label for output in bound.outputs]
+        except (SourceUnavailable, CacheUnavailable, Stopped):
+            pass
+        connections = sorted(map(str, used))
+        return {"writes": writes, "connections": connections, "plain": plain, "columns": columns}
 
     def cancel(self) -> None:
         """End what runs, from another thread; it then raises Stopped."""
@@ -179,6 +184,31 @@ class Engine:
             session.close()
         for source in self._sources.values():
             source.close()
+
+    def _named(self, statement: exp.Expr) -> tuple[set[UUID], bool]:
+        """The connections whose tables a statement names, without a look at any of them; and
+        whether each is named in full and as it is spelled, so that it is the same one among more
+        connections."""
+        found: list[Connected] = []
+
+        def away(one: Connected) -> Connected:
+            def opened() -> Source:
+                found.append(one)
+                raise SourceUnavailable
+
+            return replace(one, open=opened)
+
+        catalog = Catalog([away(one) for one in self.connections], (), self._columns_of_copy)
+        own = {one.alias.casefold() for one in statement.find_all(exp.CTE)}
+        plain = True
+        for table in statement.find_all(exp.Table):
+            is_own = not table.db and table.name.casefold() in own
+            if is_own or not isinstance(table.this, exp.Identifier):
+                continue
+            with suppress(SourceUnavailable):
+                catalog.find(table, live=True)
+            plain = plain and table.catalog == found[-1].name
+        return {one.id for one in found}, plain
 
     def _bound(self, statement: Statement) -> Bound:
         self._mentioned = {table.name.casefold() for table in statement.query.find_all(exp.Table)}
@@ -301,6 +331,8 @@ class Engine:
         """A connection that is opened once for all questions about its tables."""
 
         def opened() -> Source:
+            if not one.driver:
+                raise SourceUnavailable  # it came by its name alone
             if one.id not in self._sources:
                 self._sources[one.id] = one.open()
             return self._sources[one.id]

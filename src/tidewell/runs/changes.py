@@ -1,9 +1,9 @@
 """Create, update, run, stop: a job together with its runs, its schedule and its place."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NoReturn
 from uuid import UUID, uuid4
 
 import psycopg.errors
@@ -48,13 +48,20 @@ class JobChanges:
     async def create(self, account_id: UUID, settings: JobSettings, body: JobBody) -> UUID:
         """Make a job; without a defined first time its first run is queued at once.
 
-        Raises Conflict: no cache connection yet, or another job keeps this table or this place.
+        Raises:
+            Conflict: no cache connection yet, or another job keeps this table or this place.
+            InvalidRequest: a connection has gone since it was looked at.
+            NotFound: so has the account.
         """
         now = self.clock()
         job_id = uuid4()
         schedule = first_schedule(body, now)
         try:
             async with self.database.transaction() as connection:
+                await jobs.hold_account(connection, account_id)
+                _need_connections(
+                    await jobs.hold_connections(connection, account_id, settings.uses), settings
+                )
                 _need_cache(await jobs.cache_of(connection, account_id), settings)
                 await _need_room(connection, account_id, job_id, settings)
                 await jobs.insert(connection, account_id, job_id, settings, schedule, now)
@@ -65,10 +72,7 @@ class JobChanges:
                     )
                     bind_contextvars(run_id=str(run_id))
         except psycopg.errors.UniqueViolation:
-            # Another client made the same job between our look and our insert.
-            async with self.database.transaction() as connection:
-                await _need_room(connection, account_id, job_id, settings)
-            raise
+            await self._taken_meanwhile(account_id, job_id, settings)
         bind_contextvars(job_id=str(job_id))
         return job_id
 
@@ -83,17 +87,33 @@ class JobChanges:
     ) -> None:
         """Replace a job's settings. What reads other rows, or other keys, starts from a full load.
 
-        Raises NotFound; Conflict when another job keeps this table or this place.
+        Raises NotFound; Conflict when another job keeps this table or this place; InvalidRequest
+        when a connection has gone since it was looked at.
         """
+        try:
+            stopped = await self._replace(account_id, job_id, settings, body)
+        except psycopg.errors.UniqueViolation:
+            await self._taken_meanwhile(account_id, job_id, settings)
+        if stopped:
+            log.info("run_stopped_by_update", job_id=str(job_id))
+            await self.settling.end_waiting(account_id, stopped, self.clock)
+
+    async def _replace(
+        self, account_id: UUID, job_id: UUID, settings: JobSettings, body: JobBody
+    ) -> UUID | None:
+        """Replace a job's settings; returns the run that cannot go on with them."""
         now = self.clock()
         async with self.database.transaction() as connection:
-            # Before the job: who changes the cache connection holds it, and then its jobs.
+            # Before the job: who changes a connection, or the cache connection, holds it, and then
+            # its jobs.
+            held = await jobs.hold_connections(connection, account_id, settings.uses)
             cache = await jobs.cache_of(connection, account_id)
             old = await jobs.lock(connection, account_id, job_id)
             if old["job_type"] != settings.job_type:
                 raise InvalidRequest.of(
                     "jobType", f"is {old['job_type']} and cannot change: make another job"
                 )
+            _need_connections(held, settings)
             _need_cache(cache, settings)
             await _need_room(connection, account_id, job_id, settings)
             moved = (old["cache_schema"], old["cache_table"]) != (
@@ -101,8 +121,6 @@ class JobChanges:
                 settings.cache_table,
             )
             stopped = await stop_run(connection, account_id, job_id, now) if moved else None
-            if stopped:
-                log.info("run_stopped_by_update", job_id=str(job_id))
             await jobs.update(
                 connection,
                 account_id,
@@ -113,8 +131,15 @@ class JobChanges:
                 reload=moved or _reads_otherwise(old, settings),
             )
             await self._note(connection, Action.JOB_UPDATED, job_id, settings.name)
-        if stopped:
-            await self.settling.end_waiting(account_id, stopped, self.clock)
+        return stopped
+
+    async def _taken_meanwhile(
+        self, account_id: UUID, job_id: UUID, settings: JobSettings
+    ) -> NoReturn:
+        """Another call took the place between our look and our write. Raises Conflict."""
+        async with self.database.transaction() as connection:
+            await _need_room(connection, account_id, job_id, settings)
+        raise Conflict("Another call took the same place for a moment: try again.")
 
     async def run(self, account_id: UUID, job_id: UUID) -> UUID:
         """Queue a run now; Conflict when the job is disabled."""
@@ -164,6 +189,7 @@ def settings_of(body: JobBody, params: CachingParams, opened: OpenedConnection) 
         log_verbosity=body.log_verbosity,
         params=body.params,
         connection_id=opened.id,
+        connection_ids=None,
         source_schema=params.source_schema,
         source_table=params.source_table,
         cache_schema=where.schema,
@@ -172,9 +198,10 @@ def settings_of(body: JobBody, params: CachingParams, opened: OpenedConnection) 
 
 
 def settings_of_query(
-    body: JobBody, params: ScheduledQueryParams, *, writes: bool, connection_id: UUID | None
+    body: JobBody, params: ScheduledQueryParams, *, writes: bool, connections: Sequence[UUID]
 ) -> JobSettings:
-    """The settings of a scheduled query; a SELECT has a place in the cache, what `writes` none."""
+    """The settings of a scheduled query over some connections; a SELECT has a place in the cache,
+    what `writes` none."""
     name = params.job_name(body.name)
     where = place(
         params.destination_schema or DESTINATION_SCHEMA,
@@ -189,7 +216,8 @@ def settings_of_query(
         interval=body.interval,
         log_verbosity=body.log_verbosity,
         params=body.params,
-        connection_id=connection_id,
+        connection_id=connections[0] if len(connections) == 1 else None,
+        connection_ids=connections if len(connections) > 1 else None,
         source_schema=None,
         source_table=None,
         cache_schema=None if writes else where.schema,
@@ -234,6 +262,16 @@ def _reads_otherwise(old: dict[str, Any], settings: JobSettings) -> bool:
         or before.column_names != after.column_names
         or before.filter.strip() != after.filter.strip()
     )
+
+
+def _need_connections(held: Collection[UUID], settings: JobSettings) -> None:
+    gone = next((one for one in settings.uses if one not in held), None)
+    if gone is not None:
+        is_query = settings.job_type == SCHEDULED_QUERY
+        raise InvalidRequest.of(
+            "params.query" if is_query else "params.sourceConnection",
+            f"the connection {gone} has just been deleted",
+        )
 
 
 def _need_cache(cache: Mapping[str, Any] | None, settings: JobSettings) -> None:

@@ -6,7 +6,7 @@ import psycopg.errors
 from tidewell.errors import TidewellError
 from tidewell.state.statements import statements
 
-HEAD = "0008"
+HEAD = "0009"
 _LOCK = 0x7469_6465_7765_6C6C  # "tidewell": one upgrade at a time, however many nodes start
 _SQL = statements("tidewell.state", "schema.sql")
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from tidewell.connections import strings
 from tidewell.errors import InvalidRequest
+from tidewell.sources import registry
 from tidewell.sources.protocol import Key
 
 KEYS = (
@@ -107,3 +108,53 @@ def test_secrets_are_masked_and_a_mask_brings_the_stored_one_back() -> None:
     assert "hush" not in strings.write(shown)
     again = strings.parse(strings.write(shown), KEYS)
     assert strings.unmasked(again, stored, KEYS) == stored
+
+
+CONNECTOR = (
+    Key("shop", "Its name is part of the host's."),
+    Key("region", "So may any other be.", default="eu"),
+    Key("api_key", "", secret=True),
+    Key("token", "", secret=True),
+    Key("Timeout", "", neutral=True),
+)
+STORED = {"shop": "mine", "api_key": "k", "token": "t", "Timeout": "60"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "astray"),
+    [
+        ({}, []),
+        ({"Timeout": "5", "region": "eu"}, []),
+        ({"shop": "evil"}, ["api_key", "token"]),
+        ({"region": "us"}, ["api_key", "token"]),
+        ({"shop": "evil", "api_key": "new"}, ["token"]),
+        ({"shop": "evil", "api_key": "new", "token": "new"}, []),
+        # A secret, too, may be read by what tells where requests go.
+        ({"api_key": "evil.example"}, ["token"]),
+    ],
+)
+def test_a_connectors_secrets_stay_while_nothing_says_where_they_go(
+    changes: dict[str, str], astray: list[str]
+) -> None:
+    sent = strings.masked(STORED, CONNECTOR) | changes
+    assert strings.sent_elsewhere(sent, STORED, CONNECTOR) == astray
+
+
+PLACES = {
+    *("URL", "URI", "Server", "Port", "Endpoint", "OAuthAccessTokenURL", "Data Source"),
+    *("Manifest", "Config"),
+}
+
+
+@pytest.mark.parametrize("driver", ["Files", "MySQL", "OData", "REST", "Snowflake"])
+def test_of_our_own_drivers_these_keys_say_where_secrets_go(driver: str) -> None:
+    keys = registry.driver(driver).keys
+    secret = Key("Other", "", secret=True)
+    stored = {key.name: "a" for key in keys} | {"Other": "hush"}
+    kept = stored | {"Other": strings.MASK}
+    telling = {
+        key.name
+        for key in keys
+        if strings.sent_elsewhere(kept | {key.name: "b"}, stored, (*keys, secret))
+    }
+    assert telling == {key.name for key in keys} & PLACES

@@ -18,6 +18,7 @@ def job(**changes: Any) -> dict[str, Any]:
         "id": JOB,
         "name": "Orders",
         "connection_id": UUID(int=2),
+        "connection_ids": None,
         "connection_name": "Shop",
         "cache_schema": "Shop",
         "enabled": True,

@@ -30,7 +30,8 @@ async def list_connections(request: Request, node: Node, visit: Visitor, did: st
         held = await cache.stored(connection, visit.account_id)
         users: dict[UUID, int] = {}
         for job in await jobs.listed(connection, visit.account_id, visit.connection_ids):
-            users[job["connection_id"]] = users.get(job["connection_id"], 0) + 1
+            for one in job["connection_ids"] or [job["connection_id"]]:
+                users[one] = users.get(one, 0) + 1
     return show(
         request,
         node,
@@ -125,7 +126,9 @@ async def test_connection(
         raise NotFound("There is no such connection.")
     error = await opening.test(opened, node.environment)
     async with node.database.transaction() as connection:
-        await repository.note_test(connection, visit.account_id, connection_id, error)
+        await repository.note_test(
+            connection, visit.account_id, connection_id, error, opened.modified_at
+        )
     return go(request, node, visit, f"{visit.base}/connections")
 
 

@@ -81,7 +81,7 @@ async def show_job(
 
 def _reads_nothing(row: dict[str, Any]) -> bool:
     """Whether a scheduled query belongs to no connection at all, as `SELECT 1` does."""
-    if row["job_type"] != SCHEDULED_QUERY or row["connection_id"]:
+    if row["job_type"] != SCHEDULED_QUERY or row["connection_id"] or row["connection_ids"]:
         return False
     # Only here: what reads SQL takes 30 MB, and few pages need it.
     from tidewell.query.reading import names_tables  # noqa: PLC0415

@@ -87,7 +87,8 @@ class Asked:
         text = f"{row['name']} {row['connection_name']} {row['cache_schema']}".casefold()
         if not all(word in text for word in words):
             return False
-        if self.connection and str(row["connection_id"]) != self.connection:
+        used = row["connection_ids"] or [row["connection_id"]]
+        if self.connection and self.connection not in map(str, used):
             return False
         return not self.state or _group(state) == self.state
 

@@ -21,6 +21,7 @@ from tidewell import clock
 from tidewell.api import events
 from tidewell.api.services import Node
 from tidewell.errors import NotFound, Unavailable
+from tidewell.jobs import repository as jobs
 from tidewell.pages.jobs import listing
 from tidewell.pages.requests import PageRoute
 from tidewell.pages.visits import Visit, Visitor
@@ -50,8 +51,9 @@ async def follow_run(node: Node, visit: Visitor, run_id: UUID) -> Response:
     """How one run goes on."""
     async with node.database.transaction() as connection:
         run = await runs.one(connection, visit.account_id, run_id)
-    if visit.connection_ids is not None and run["connection_id"] not in visit.connection_ids:
-        raise NotFound(f"There is no run {run_id}.")
+        job_id, narrowed_to = run["job_id"], visit.connection_ids
+        if not await jobs.is_seen(connection, visit.account_id, job_id, narrowed_to):
+            raise NotFound(f"There is no run {run_id}.")
     return StreamingResponse(
         events.run_events(node.database, visit.account_id, run_id, 0),
         media_type=events.MEDIA_TYPE,

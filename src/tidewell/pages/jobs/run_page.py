@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 from tidewell import clock
 from tidewell.api.services import Node
 from tidewell.errors import NotFound
+from tidewell.jobs import repository as jobs
 from tidewell.pages.jobs import listing
 from tidewell.pages.jobs.advice import advice
 from tidewell.pages.jobs.showing import show
@@ -35,7 +36,8 @@ async def show_run(
     now = clock.now()
     async with node.database.transaction() as connection:
         run = await runs.one(connection, visit.account_id, run_id)
-        if visit.connection_ids is not None and run["connection_id"] not in visit.connection_ids:
+        job_id, narrowed_to = run["job_id"], visit.connection_ids
+        if not await jobs.is_seen(connection, visit.account_id, job_id, narrowed_to):
             raise NotFound(f"There is no run {run_id}.")
         lines = await runs.log(connection, visit.account_id, run_id, after, _LINES)
     return show(
