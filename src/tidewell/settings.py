@@ -125,7 +125,10 @@ class Settings(BaseSettings):
         default=90,
         ge=1,
         le=3650,
-        description="Days that runs are kept; a job's newest stays for as long as the job.",
+        description=(
+            "Days that runs are kept; a job's newest and its last success stay for as long as the "
+            "job."
+        ),
     )
     keep_delivery_days: int = Field(
         default=7, ge=1, le=3650, description="Days that deliveries of webhooks are kept."

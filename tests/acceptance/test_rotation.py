@@ -105,7 +105,8 @@ def seals(product: Product) -> list[str]:
     with psycopg.connect(product.settings["TIDEWELL_DATABASE_URL"]) as connection:
         rows = connection.execute(
             "SELECT sealed FROM connection UNION ALL SELECT sealed FROM cache_connection "
-            "UNION ALL SELECT sealed FROM signing_key UNION ALL SELECT sealed FROM webhook"
+            "UNION ALL SELECT sealed FROM signing_key UNION ALL SELECT sealed FROM webhook "
+            "UNION ALL SELECT args ->> 'sealed' FROM procrastinate_jobs WHERE args ? 'sealed'"
         ).fetchall()
     return [row[0] for row in rows]
 

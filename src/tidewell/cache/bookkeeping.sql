@@ -138,9 +138,9 @@ UPDATE tidewell.cached_table
 SELECT receipt FROM tidewell.cached_table WHERE job_id = %(job_id)s AND run_id = %(run_id)s;
 
 -- name: forget
--- The job is gone; its place is given back.
+-- The job is gone, or keeps its table elsewhere from this attempt on; its place is given back.
 DELETE FROM tidewell.cached_table
- WHERE job_id = %(job_id)s
+ WHERE job_id = %(job_id)s AND attempt <= %(attempt)s
 RETURNING cache_schema, cache_table, made_schema;
 
 -- name: schema_in_use

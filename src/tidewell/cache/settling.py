@@ -15,22 +15,25 @@ _SQL = statements("tidewell.cache", "table.sql")
 _EVERY_ATTEMPT = 2**63 - 1
 
 
-def drop_cached_table(address: CacheAddress, job_id: UUID) -> None:
+def drop_cached_table(address: CacheAddress, job_id: UUID, attempt: int | None = None) -> None:
     """Drop what a job keeps in a cache, with its schema when nothing else stands there.
 
-    Raises CacheError; nothing is dropped then.
+    With `attempt`, only what attempts up to that one have loaded. Raises CacheError; nothing is
+    dropped then.
     """
+    newest = _EVERY_ATTEMPT if attempt is None else attempt
+    ours = {"job_id": job_id, "attempt": newest}
     with connect(address, "tidewell drop") as connection:
         try:
             row = connection.execute(BOOKS["has_bookkeeping"]).fetchone()
             if not row or not row[0]:
                 return
-            connection.execute(BOOKS["end_sessions"], {"job_id": job_id, "attempt": _EVERY_ATTEMPT})
-            found = connection.execute(BOOKS["forget"], {"job_id": job_id}).fetchone()
+            connection.execute(BOOKS["end_sessions"], ours)
+            found = connection.execute(BOOKS["forget"], ours).fetchone()
             if found is not None and found[0] is not None:
                 _drop(connection, *found)
             # Last: from there on nobody is waited for as long as for the table itself.
-            drop_left(connection, job_id, _EVERY_ATTEMPT)
+            drop_left(connection, job_id, newest)
         except psycopg.Error as error:
             raise explained(error, address) from error
 

@@ -37,3 +37,19 @@ SELECT id, sealed FROM webhook ORDER BY id FOR UPDATE;
 -- across accounts: as above.
 -- The same secret under the new key.
 UPDATE webhook SET sealed = %(sealed)s WHERE id = %(id)s;
+
+-- name: sealed_drops
+-- across accounts: as above.
+-- What is sealed in the queue: addresses of caches in which tables are still to be dropped.
+SELECT id, args ->> 'sealed' AS sealed, args ->> 'cache_id' AS cache_id
+  FROM procrastinate_jobs
+ WHERE task_name = 'drop_cached_table' AND status IN ('todo', 'doing')
+ ORDER BY id
+   FOR UPDATE;
+
+-- name: reseal_drop
+-- across accounts: as above.
+-- The same secret under the new key.
+UPDATE procrastinate_jobs
+   SET args = jsonb_set(args, '{sealed}', to_jsonb(%(sealed)s::text))
+ WHERE id = %(id)s;

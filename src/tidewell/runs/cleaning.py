@@ -1,4 +1,4 @@
-"""Drop the cached tables of deleted jobs, again and again until each is gone."""
+"""Drop what jobs have left in a cache."""
 
 import asyncio
 from uuid import UUID
@@ -8,9 +8,17 @@ from tidewell.connections import cache as cache_connections
 from tidewell.connections.sealing import SealingBox
 
 
-async def drop_deleted(
-    sealing: SealingBox, job_id: UUID, sealed: str, cache_id: UUID, egress: str
+async def drop_left_behind(
+    sealing: SealingBox,
+    job_id: UUID,
+    sealed: str,
+    cache_id: UUID,
+    egress: str,
+    attempt: int | None = None,
 ) -> None:
-    """Drop what a deleted job left in its cache. Raises CacheUnavailable while it is away."""
+    """Drop what a job has left in a cache: all of it, or what its attempts up to one have loaded.
+
+    Raises CacheUnavailable while the cache is away.
+    """
     address = cache_connections.address(sealing.open(sealed, cache_id), egress)
-    await asyncio.to_thread(drop_cached_table, address, job_id)
+    await asyncio.to_thread(drop_cached_table, address, job_id, attempt)

@@ -335,7 +335,8 @@ class Execution:
         log.info("run_retries", code=ended.code)
 
     async def _finish(self, claim: Claim, reports: Reports, outcome: Outcome) -> None:
-        asked = self._reloads.get(claim)
+        # What an attempt before this one has loaded, it may have read by earlier settings.
+        asked = self._reloads.get(claim) if reports.committing else None
         full = outcome.receipt is not None and outcome.receipt["mode"] == "full"
 
         async def write(connection: Connection) -> None:

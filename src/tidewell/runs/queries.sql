@@ -1,9 +1,15 @@
 -- name: insert_run
 -- Queue a run of a job, unless the job has an active one: then nothing is inserted. Its turn is
 -- the second it came in, or one after the account's last: an account that queues many at once
--- does not hold up the others.
+-- does not hold up the others. A job's newest run is the one that was queued last, also where the
+-- clock that queued the one before ran ahead of ours.
 INSERT INTO run (id, account_id, job_id, state, cause, queued_at, changed_at, reason, turn)
-SELECT %(id)s, job.account_id, job.id, 'queued', %(cause)s, %(now)s, %(now)s, %(reason)s,
+SELECT %(id)s, job.account_id, job.id, 'queued', %(cause)s,
+       greatest(%(now)s::timestamptz,
+                (SELECT max(queued_at) + interval '1 millisecond'
+                   FROM run
+                  WHERE run.job_id = job.id)),
+       %(now)s, %(reason)s,
        greatest(extract(epoch FROM %(now)s::timestamptz - '2020-01-01T00:00Z')::integer,
                 (SELECT max(turn) + 1
                    FROM run
@@ -89,6 +95,13 @@ SELECT claimed.*, job.job_type, job.name AS job_name,
   LEFT JOIN connection ON connection.id = job.connection_id
                       AND connection.account_id = job.account_id
   LEFT JOIN cache_connection ON cache_connection.account_id = job.account_id;
+
+-- name: next_attempt
+-- across accounts: one sequence counts for all of them.
+-- A number above those of all attempts that have begun, as the next one would get it.
+SELECT setval('attempt_number', greatest(
+           nextval('attempt_number'),
+           (extract(epoch FROM clock_timestamp() - timestamptz '2025-01-01T00:00Z') * 1000)::bigint)) AS attempt;
 
 -- name: beat
 -- across accounts: a worker's runs belong to many.

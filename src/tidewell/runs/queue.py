@@ -9,12 +9,15 @@ its account's last, so that an account that queues a thousand at once waits for 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from datetime import datetime
+from hashlib import sha256
+from typing import Any
 from uuid import UUID
 
 import procrastinate
 import psycopg
 from procrastinate import JobContext
 from procrastinate.connector import BaseConnector
+from procrastinate.exceptions import ConnectorException
 from procrastinate.jobs import Job, Status
 from procrastinate.manager import JobManager
 from procrastinate.psycopg_connector import PsycopgConnector
@@ -27,10 +30,18 @@ QUEUE = "runs"
 EXECUTE = "execute_run"
 DROP = "drop_cached_table"
 
+_AFTER_RUNS = -2_000_000_000
+"""The priority of drops. A run's turn comes to that in the year 2083."""
+
 
 def lane(account_id: UUID, job_id: UUID, lanes: int) -> str:
     """The lock under which a job's runs execute, of as many as its account has."""
     return f"{account_id}/{job_id.int % lanes}"
+
+
+def _lane_of_drops(sealed: str) -> str:
+    """The lock under which the drops in one cache go one after another."""
+    return f"drop/{sha256(sealed.encode()).hexdigest()}"
 
 
 class Queue:
@@ -55,7 +66,7 @@ class Queue:
         """Say what executes a run; it is told which job of the queue carries the run."""
         self.app.task(name=EXECUTE, queue=QUEUE, pass_context=True)(function)
 
-    def register_drops(self, function: Callable[[str, str, str], Awaitable[None]]) -> None:
+    def register_drops(self, function: Callable[..., Awaitable[None]]) -> None:
         """Say what drops a cached table; it is tried until it has succeeded."""
         self.app.task(name=DROP, queue=QUEUE, retry=UntilDone())(function)
 
@@ -70,7 +81,9 @@ class Queue:
             priority=-turn,
             connection=connection,
         )
-        return await task.defer_async(run_id=str(run_id), traceparent=tracing.traceparent())
+        return await _deferred(
+            task.defer_async(run_id=str(run_id), traceparent=tracing.traceparent())
+        )
 
     def has_ended(self, queue_id: int | None) -> None:
         """What carried a run has left the queue in the transaction that ended the run."""
@@ -78,14 +91,36 @@ class Queue:
             self._jobs.gone.add(queue_id)
 
     async def defer_drop(
-        self, connection: Connection, job_id: UUID, sealed: str, cache_id: UUID, after: datetime
+        self,
+        connection: Connection,
+        job_id: UUID,
+        sealed: str,
+        cache_id: UUID,
+        after: datetime,
+        attempt: int | None = None,
     ) -> int:
-        """Queue the drop of a deleted job's cached table; the address travels sealed.
+        """Queue the drop of a job's cached table; the address travels sealed.
 
-        It takes no lane: one that has to be tried again must not hold back the account's runs.
+        With `attempt`, what later attempts of the job load there stays. Runs go before all drops,
+        and drops in one cache one after another: a cache that is away takes one place of a worker
+        at most, and only one that no run asks for.
         """
-        task = self.app.configure_task(DROP, queue=QUEUE, schedule_at=after, connection=connection)
-        return await task.defer_async(job_id=str(job_id), sealed=sealed, cache_id=str(cache_id))
+        task = self.app.configure_task(
+            DROP,
+            queue=QUEUE,
+            lock=_lane_of_drops(sealed),
+            priority=_AFTER_RUNS,
+            schedule_at=after,
+            connection=connection,
+        )
+        args: dict[str, Any] = {
+            "job_id": str(job_id),
+            "sealed": sealed,
+            "cache_id": str(cache_id),
+        }
+        if attempt is not None:
+            args["attempt"] = attempt
+        return await _deferred(task.defer_async(**args))
 
 
 class _Jobs(JobManager):
@@ -130,12 +165,30 @@ class _Connector(PsycopgConnector):
             yield connection
 
 
+async def _deferred(deferring: Awaitable[int]) -> int:
+    """Put work into the queue; an error is psycopg's own, which the transaction knows."""
+    try:
+        return await deferring
+    except ConnectorException as error:
+        raise error.__cause__ or error from None
+
+
 class UntilDone(procrastinate.BaseRetryStrategy):
-    """Try again until it has worked: soon at first, then once an hour."""
+    """Try a drop again until it has worked: soon at first, then once an hour.
+
+    The one that waits for its next try holds back the others in its cache: when that is away, it is
+    not asked for each of its tables. After every second failure the others go first, because the
+    one may be of a table that cannot be dropped.
+    """
 
     def get_retry_decision(
         self, *, exception: BaseException, job: Job
     ) -> procrastinate.RetryDecision:
-        """The time of the next try."""
+        """The time of the next try, and which others come first."""
         seconds = min(10 * 2 ** min(job.attempts, 9), 3600)
-        return procrastinate.RetryDecision(retry_in={"seconds": seconds})
+        return procrastinate.RetryDecision(
+            retry_in={"seconds": seconds},
+            priority=_AFTER_RUNS - (job.attempts + 1) // 2,
+            # Drops that an earlier release has queued have none yet.
+            lock=_lane_of_drops(str(job.task_kwargs["sealed"])),
+        )

@@ -24,10 +24,10 @@ from tidewell.connections.sealing import SealingBox
 from tidewell.counted import counted
 from tidewell.errors import CacheError, Conflict
 from tidewell.jobs import repository as jobs
-from tidewell.runs.cleaning import drop_deleted
+from tidewell.runs.cleaning import drop_left_behind
 from tidewell.runs.commands import stop_run
 from tidewell.runs.queue import Queue
-from tidewell.runs.repository import cancel_in_queue
+from tidewell.runs.repository import cancel_in_queue, next_attempt
 from tidewell.state.database import Connection, Database
 
 _DROP_SECONDS = 5.0
@@ -40,12 +40,16 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Leftover:
-    """A cached table to drop: whose it was, where it stands, and what drops it if we cannot."""
+    """A cached table to drop: whose it was, where it stands, and what drops it if we cannot.
+
+    `attempt`: of a job that lives on, what later attempts load there stays.
+    """
 
     job_id: UUID
     sealed: str
     cache_id: UUID
     queue_id: int | None
+    attempt: int | None
 
 
 @dataclass(frozen=True)
@@ -112,11 +116,18 @@ class Removal:
             before = self.sealing.open(*_sealed(old)) if old else text
             same_tables = cache_connections.is_same_database(before, text)
             if old and cache_connections.is_another(before, text):
-                for job in await jobs.of_account(connection, account_id):
+                found = await jobs.of_account(connection, account_id)
+                for job in found:
                     await jobs.lock(connection, account_id, job["id"])
                     await stop_run(connection, account_id, job["id"], self.clock())
+                # Who comes back to this cache, maybe by another name of it, may have loaded the
+                # tables anew by the time of a drop that had to wait.
+                newest = None if same_tables else await next_attempt(connection)
+                for job in found:
                     left.append(
-                        await self._leftover(connection, job["id"], old, later=not same_tables)
+                        await self._leftover(
+                            connection, job["id"], old, later=not same_tables, attempt=newest
+                        )
                     )
             if not (left and same_tables):
                 row = await self._save_cache(connection, account_id, text, tested)
@@ -156,15 +167,21 @@ class Removal:
         return left
 
     async def _leftover(
-        self, connection: Connection, job_id: UUID, cache: dict[str, Any], *, later: bool = True
+        self,
+        connection: Connection,
+        job_id: UUID,
+        cache: dict[str, Any],
+        *,
+        later: bool = True,
+        attempt: int | None = None,
     ) -> Leftover:
         sealed, cache_id = _sealed(cache)
         queued = None
         if later:
             queued = await self.queue.defer_drop(
-                connection, job_id, sealed, cache_id, self.clock() + _DROP_LATER
+                connection, job_id, sealed, cache_id, self.clock() + _DROP_LATER, attempt
             )
-        return Leftover(job_id, sealed, cache_id, queued)
+        return Leftover(job_id, sealed, cache_id, queued, attempt)
 
     async def _drop(self, left: Sequence[Leftover], seconds: float = _DROP_SECONDS) -> None:
         """Drop the tables now; what is not done in time the queue does later."""
@@ -172,8 +189,13 @@ class Removal:
         try:
             async with asyncio.timeout(seconds):
                 for one in left:
-                    await drop_deleted(
-                        self.sealing, one.job_id, one.sealed, one.cache_id, self.egress
+                    await drop_left_behind(
+                        self.sealing,
+                        one.job_id,
+                        one.sealed,
+                        one.cache_id,
+                        self.egress,
+                        one.attempt,
                     )
                     done.append(one)
         except (TimeoutError, CacheError) as error:

@@ -104,6 +104,12 @@ async def insert(
     return await cursor.fetchone() is not None
 
 
+async def next_attempt(connection: Connection) -> int:
+    """A number above those of all attempts that have begun, and below those of later ones."""
+    row = await (await connection.execute(_SQL["next_attempt"])).fetchone()
+    return int(row["attempt"]) if row else 0
+
+
 async def active(connection: Connection, account_id: UUID, job_id: UUID) -> dict[str, Any] | None:
     """The job's active run, held until the transaction ends."""
     cursor = await connection.execute(

@@ -22,7 +22,8 @@ DELETE FROM run_log
 -- name: forget_runs
 -- across accounts: retention is the same for all.
 -- Runs that ended before the retention, with their changes; the newest of each job stays, because
--- the job shows it.
+-- the job shows it, and its last success, which tells since when its rows stand. The next success is
+-- looked for upwards from each: it is near, save for the last one.
 DELETE FROM run
  WHERE id = ANY (ARRAY(SELECT old.id
                          FROM run AS old
@@ -31,4 +32,12 @@ DELETE FROM run
                           AND EXISTS (SELECT FROM run AS newer
                                        WHERE newer.job_id = old.job_id
                                          AND newer.queued_at > old.queued_at)
+                          AND (old.state <> 'success'
+                               OR (SELECT later.id
+                                     FROM run AS later
+                                    WHERE later.job_id = old.job_id
+                                      AND later.queued_at > old.queued_at
+                                      AND later.state = 'success'
+                                    ORDER BY later.queued_at
+                                    LIMIT 1) IS NOT NULL)
                         LIMIT %(limit)s));

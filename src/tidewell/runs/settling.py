@@ -11,11 +11,13 @@ from datetime import datetime
 from functools import partial
 from uuid import UUID
 
+import structlog
+
 from tidewell.cache import CacheAddress, settle_attempt
 from tidewell.cache.plan import Fence
 from tidewell.clock import Clock
 from tidewell.connections.sealing import SealingBox
-from tidewell.errors import CacheError, CacheUnavailable, TidewellError
+from tidewell.errors import CacheError, CacheUnavailable, TidewellError, Unavailable
 from tidewell.runs import repository
 from tidewell.runs.messages import Done, Task
 from tidewell.runs.repository import Claim, Outcome, success_of
@@ -30,7 +32,12 @@ UNKNOWN = " The cache does not say whether it had committed."
 _STOPPED = Outcome("stopped", "Somebody asked for its end while it waited.")
 
 Settle = Callable[[Claim], Awaitable[Done | None]]
-"""Tells whether a run that no worker has any more had committed. Raises CacheUnavailable."""
+"""Tells whether a run that no worker has any more had committed.
+
+Raises CacheUnavailable, and Unavailable.
+"""
+
+log = structlog.get_logger()
 
 
 class Settling:
@@ -45,7 +52,7 @@ class Settling:
         """End what older attempts of a run do in the cache, and tell whether one has committed.
 
         `claim` is the attempt that has taken over. Raises CacheUnavailable, also when the cache
-        has not answered after so many seconds.
+        has not answered after so many seconds, and Unavailable.
         """
         try:
             async with self._database.transaction() as connection:
@@ -53,6 +60,8 @@ class Settling:
             if row is None:
                 return None
             task = await task_of_claim(self._database, claim, row, self._sealing, self._settings)
+        except Unavailable:
+            raise
         except TidewellError:
             return None  # without its job, or its cache, nothing of it can be told any more
         return await settle(task, seconds, take_over=True)
@@ -69,10 +78,17 @@ class Settling:
 async def end(
     database: Database, settle: Settle, claim: Claim, outcome: Outcome, now: datetime
 ) -> None:
-    """End a run that no worker has any more: as a success where it had committed."""
+    """End a run that no worker has any more: as a success where it had committed.
+
+    Raises Unavailable; the run is then as it was.
+    """
     try:
         told = await settle(claim)
-    except CacheUnavailable:
+    except Unavailable:
+        raise
+    except Exception as error:  # whatever its cache holds: the run has to have an end
+        if not isinstance(error, CacheUnavailable):
+            log.exception("settling_broke", run_id=str(claim.run_id), kind=type(error).__name__)
         outcome = replace(outcome, reason=outcome.reason + UNKNOWN)
     else:
         outcome = outcome if told is None else success_of(told)

@@ -13,7 +13,7 @@ from tidewell.clock import Clock
 from tidewell.connections.sealing import SealingBox
 from tidewell.errors import Unavailable
 from tidewell.runs.children import PROGRAM, Children
-from tidewell.runs.cleaning import drop_deleted
+from tidewell.runs.cleaning import drop_left_behind
 from tidewell.runs.execution import BEAT_SECONDS, Execution
 from tidewell.runs.queue import QUEUE, Queue
 from tidewell.settings import Settings
@@ -47,8 +47,11 @@ async def keep_working(
             with tracing.span("run", parent=traceparent, kind=kind, run_id=run_id):
                 await execution.execute(UUID(run_id), context.job.id)
 
-    async def drop_cached_table(job_id: str, sealed: str, cache_id: str) -> None:
-        await drop_deleted(sealing, UUID(job_id), sealed, UUID(cache_id), settings.egress_allow)
+    async def drop_cached_table(
+        job_id: str, sealed: str, cache_id: str, attempt: int | None = None
+    ) -> None:
+        egress = settings.egress_allow
+        await drop_left_behind(sealing, UUID(job_id), sealed, UUID(cache_id), egress, attempt)
 
     queue.register_runs(execute_run)
     queue.register_drops(drop_cached_table)

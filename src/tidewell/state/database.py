@@ -94,7 +94,12 @@ class Database:
         except psycopg.errors.DeadlockDetected as error:
             said = "Another call changed the same; try again in a few seconds."
             raise Unavailable(said) from error
-        except (PoolTimeout, psycopg.OperationalError, psycopg.InterfaceError) as error:
+        except (
+            PoolTimeout,
+            psycopg.OperationalError,
+            psycopg.InterfaceError,
+            psycopg.errors.ReadOnlySqlTransaction,  # a standby, until it takes over
+        ) as error:
             raise Unavailable from error
 
     @asynccontextmanager

@@ -111,6 +111,21 @@ async def test_what_hangs_on_a_row_goes_with_it(node: Node) -> None:
     assert left["queue"] == left["events"] == 0
 
 
+async def test_a_job_keeps_its_last_success_for_as_long_as_it_fails(node: Node) -> None:
+    """Since when its rows stand is read from there, also by the queries."""
+    await fill(node)
+    async with node.database.transaction() as connection:
+        await connection.execute(FAILED_SINCE, {"at": NOW - timedelta(days=20)})
+    short = Settings(**(ALL_LONG | {"keep_run_days": 10}))
+    await forget(node.database, short, NOW, batch=7)
+    assert (await counts(node))["runs"] == 11
+    async with node.database.transaction() as connection:
+        kept = await (await connection.execute(SUCCESSES)).fetchall()
+    assert [NOW - row["finished_at"] for row in kept] == [timedelta(days=20.5)]
+
+
+FAILED_SINCE = "UPDATE run SET state = 'failed' WHERE finished_at > %(at)s"
+SUCCESSES = "SELECT finished_at FROM run WHERE state = 'success'"
 OLDEST = "SELECT min(finished_at) FROM run"
 
 

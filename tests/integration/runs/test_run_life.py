@@ -10,6 +10,7 @@ from tests.integration.runs.nodes import NOW, Node, node
 from tidewell.accounts import audit
 from tidewell.accounts.audit import Action, Author
 from tidewell.connections.sealing import SealingBox
+from tidewell.errors import Unavailable
 from tidewell.jobs import repository as jobs
 from tidewell.query import log as query_log
 from tidewell.runs import life, repository
@@ -20,6 +21,7 @@ from tidewell.runs.settling import Settling, end
 from tidewell.runs.sweeper import MOST_RECOVERIES, sweep
 from tidewell.runs.ticker import mend, tick
 from tidewell.settings import Settings
+from tidewell.state.database import Database
 
 __all__ = ["node"]
 
@@ -44,6 +46,12 @@ VALUES (gen_random_uuid(), %s, '', now(), now())
 """
 CACHE_AT = "UPDATE cache_connection SET modified_at = %s WHERE account_id = %s"
 RELOADS = "SELECT reload FROM job WHERE id = %s"
+SEALS = """
+WITH source AS (UPDATE connection SET sealed = %(source)s WHERE id = %(id)s)
+INSERT INTO cache_connection (id, account_id, sealed, created_at, modified_at)
+VALUES (%(id)s, %(id)s, %(cache)s, now(), now())
+"""
+ODD_PARAMS = "UPDATE job SET params = '{\"filter\": 5}' WHERE account_id = %s"
 WITHOUT_CARRIER = """
 DELETE FROM procrastinate_jobs WHERE id = (SELECT queue_id FROM run WHERE id = %s)
 """
@@ -313,6 +321,33 @@ async def test_a_stop_that_meets_a_dead_worker_ends_the_run(walk: Walk) -> None:
     assert (await ways(walk))[-1] == ("running", "stopped")
 
 
+async def test_while_the_state_database_is_away_no_run_is_said_to_be_stopped(walk: Walk) -> None:
+    await walk.queue()
+    claim = await walk.claimed()
+    async with Database("postgresql://127.0.0.1:1/away", timeout=0.1) as away:
+        settle = Settling(away, SealingBox([b"0" * 32]), Settings()).settle
+        with pytest.raises(Unavailable):
+            await end(walk.node.database, settle, claim, STOPPED, NOW)
+    assert await walk.state() == "running"
+
+
+async def test_a_run_that_nobody_can_ask_about_ends_and_no_node_with_it(walk: Walk) -> None:
+    """Its job's params are such as no call takes."""
+    box = SealingBox([b"0" * 32])
+    source, cache = "URI=/data", "Server=127.0.0.1;User=u;Database=d"
+    seals = {"source": box.seal(source, walk.account_id), "cache": box.seal(cache, walk.account_id)}
+    async with walk.node.database.transaction() as connection:
+        await connection.execute(SEALS, seals | {"id": walk.account_id})
+        await connection.execute(ODD_PARAMS, (walk.account_id,))
+    await walk.queue()
+    await walk.claimed()
+    await walk.stop()
+    await walk.execute(SILENCE)
+    assert await swept(walk) == 1
+    assert "does not say" in (await walk.row())["reason"]
+    assert await walk.state() == "stopped"
+
+
 async def test_what_kills_its_workers_again_and_again_is_given_up(walk: Walk) -> None:
     await walk.queue()
     for _ in range(MOST_RECOVERIES + 1):
@@ -421,6 +456,18 @@ async def test_a_clock_that_is_a_little_behind_runs_no_job_twice(node: Node) -> 
     assert await mend(node.database, behind) == 0
     assert await tick(node.database, node.queue, behind) == 0
     assert await next_run(node, job_id) == NOW + timedelta(hours=1)
+
+
+async def test_the_newest_run_is_the_last_one_whatever_clock_queued_those_before(
+    walk: Walk,
+) -> None:
+    await walk.queue()
+    await walk.finish(await walk.claimed(), SUCCESS)
+    walk.now = NOW - timedelta(days=1)
+    last = await walk.queue()
+    async with walk.node.database.transaction() as connection:
+        newest = await repository.of_job(connection, walk.account_id, walk.job_id, None, 1)
+    assert [row["id"] for row in newest] == [last]
 
 
 async def next_run(node: Node, job_id: UUID) -> datetime:

@@ -65,3 +65,16 @@ async def test_a_statement_by_itself_is_committed_and_the_next_transaction_is_on
                 raise ZeroDivisionError
     with psycopg.connect(database_url) as other:
         assert other.execute("SELECT text FROM note").fetchall() == [("kept",)]
+
+
+async def test_a_standby_is_a_database_that_is_away(database_url: str) -> None:
+    async with Database(database_url) as database:
+        with pytest.raises(Unavailable):
+            await _write_on_standby(database)
+
+
+async def _write_on_standby(database: Database) -> None:
+    async with database.transaction() as connection:
+        # What every transaction of a standby is.
+        await connection.execute("SET TRANSACTION READ ONLY")
+        await connection.execute("CREATE TABLE written (id int)")
