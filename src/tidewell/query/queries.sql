@@ -41,7 +41,8 @@ SELECT *
   FROM (
        SELECT id, at, milliseconds, query, credential, drivers, rows_returned,
               -1::bigint AS rows_affected, error_code, error_message, user_agent,
-              200 AS type, 1 AS verbosity, NULL::uuid AS connection_id
+              200 AS type, 1 AS verbosity, NULL::uuid AS connection_id,
+              NULL::uuid[] AS connection_ids
          FROM query_log
         WHERE account_id = %(account_id)s AND at >= %(since)s AND at <= %(until)s
         UNION ALL
@@ -52,7 +53,7 @@ SELECT *
               job.name, coalesce(connection.driver, ''), run.rows_read, run.rows_affected,
               run.error_code, run.error_message, '',
               CASE job.job_type WHEN 'Caching' THEN 204 ELSE 205 END, job.log_verbosity,
-              job.connection_id
+              job.connection_id, job.connection_ids
          FROM run
          JOIN job ON job.id = run.job_id
          LEFT JOIN connection
@@ -64,7 +65,9 @@ SELECT *
        ) AS entry
  WHERE (%(type)s::integer IS NULL OR type = %(type)s)
    AND (%(id)s::uuid IS NULL OR id = %(id)s)
-   AND (%(connection_ids)s::uuid[] IS NULL OR connection_id = ANY (%(connection_ids)s))
+   AND (%(connection_ids)s::uuid[] IS NULL
+        OR coalesce(connection_id = ANY (%(connection_ids)s),
+                    connection_ids <@ %(connection_ids)s))
  ORDER BY at DESC, id
  LIMIT %(limit)s;
 

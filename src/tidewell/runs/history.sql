@@ -29,7 +29,9 @@ SELECT run.*
   FROM run
   JOIN job ON job.id = run.job_id
  WHERE run.account_id = %(account_id)s AND run.state IN ('queued', 'running', 'retrying')
-   AND (%(connection_ids)s::uuid[] IS NULL OR job.connection_id = ANY (%(connection_ids)s))
+   AND (%(connection_ids)s::uuid[] IS NULL
+        OR coalesce(job.connection_id = ANY (%(connection_ids)s),
+                    job.connection_ids <@ %(connection_ids)s))
  ORDER BY run.id;
 
 -- name: last_change

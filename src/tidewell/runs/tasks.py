@@ -106,7 +106,9 @@ async def scheduled_query_task(
         text=params.query,
         seconds=float(params.timeout_seconds or _LONGEST_SECONDS),
     )
-    task = await over_account(connection, sealing, settings, claim.account_id, None, task)
+    # What it was checked against; None: it was saved before that was noted, or names no table.
+    only = [row["connection_id"]] if row["connection_id"] else row["connection_ids"]
+    task = await over_account(connection, sealing, settings, claim.account_id, only, task)
     to_cache = row["cache_table"] is not None
     if to_cache and task.cache is None:
         raise CacheRefused(
