@@ -21,6 +21,7 @@ from uuid import uuid4
 import duckdb
 import jwt
 import sqlglot
+from sqlglot import exp
 
 from tests.product import key_pair
 
@@ -98,8 +99,12 @@ class BigQuery:
         if "`held`" in query:
             self.held.set()
             self.go_on.wait(60)
-        query = query.replace("TO_JSON_STRING(", "TO_JSON(")
-        (statement,) = sqlglot.transpile(query, read="bigquery", write="duckdb")
+        tree = sqlglot.parse_one(query, read="bigquery")
+        for one in list(tree.find_all(exp.JSONFormat)):
+            if one.args.get("to_json") is None:
+                # Of NULL it makes the text null (GoogleSQL reference, TO_JSON_STRING).
+                one.replace(exp.func("COALESCE", one.copy(), exp.Literal.string("null")))
+        statement = tree.sql("duckdb")
         statement = statement.replace(" AS DECIMAL)", " AS DECIMAL(38, 9))")
         return self.run(statement)
 

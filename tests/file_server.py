@@ -4,6 +4,7 @@ import hashlib
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 MODIFIED = "Wed, 21 Oct 2015 07:28:00 GMT"
@@ -24,6 +25,10 @@ class FileServer(ThreadingHTTPServer):
         self.files = files
         self.asked: list[str] = []
         self.busy = 0
+        self.to_head = 200
+        """What it answers to HEAD."""
+        self.encoding = ""
+        """How it says that its files are packed."""
         self._asked = threading.Event()
         self._going = threading.Event()
         if not held:
@@ -65,12 +70,16 @@ class _Handler(BaseHTTPRequestHandler):
         if self.server.busy:
             self.server.busy -= 1
             self._head(503, {})
+        elif self.command == "HEAD" and self.server.to_head != HTTPStatus.OK:
+            self._head(self.server.to_head, {})
         elif found is None:
             self._head(404, {})
         elif isinstance(found, str):
             self._head(302, {"Location": found})
         else:
             headers = {"Content-Length": str(len(found)), "Last-Modified": self.server.modified}
+            if self.server.encoding:
+                headers["Content-Encoding"] = self.server.encoding
             if self.server.tags:
                 headers["ETag"] = f'"{hashlib.sha256(found).hexdigest()}"'
             self._head(200, headers)

@@ -141,6 +141,8 @@ class CachingRun:
         mode = "full" if rebuilt else self._mode(standing, table.key)
         stored = standing.watermark if mode == "incremental" else None
         watermark = watermark_of(task.time_column, table.columns, stored)
+        if watermark:
+            watermark.hold(table.settled(watermark.column))
         where = self._where(table, watermark, mode, standing)
         cut = None if standing.exists else ranges(source, table, task, watermark)
         if cut and not target.may_load_in_ranges():
@@ -174,6 +176,7 @@ class CachingRun:
             time_column=task.time_column or None,
             truncate_strings=task.truncate_strings,
             origin=self._origin(),
+            key_is_unique=not task.merge_keys,
             rebuild=rebuilt,
         )
         if cut:

@@ -11,7 +11,7 @@ from tidewell.cache.plan import CacheColumn
 from tidewell.errors import InvalidRequest, SourceBroken, SourceNotFound
 from tidewell.runs.messages import CachingTask
 from tidewell.runs.watermark import as_text
-from tidewell.sources.protocol import Column, Comparison, ReadRequest, Source
+from tidewell.sources.protocol import Column, Comparison, ReadRequest, SettlingSource, Source
 from tidewell.sources.residual import apply_residual
 
 if TYPE_CHECKING:
@@ -51,6 +51,12 @@ class SourceTable:
     def keys(self) -> Iterator[pa.RecordBatch]:
         """The merge keys of all rows that the job keeps."""
         return self._read(list(self.key), ())
+
+    def settled(self, column: str) -> str | None:
+        """Up to which number of a column no row can come any more, if the source knows that."""
+        if not isinstance(self._source, SettlingSource):
+            return None
+        return self._source.settled(self._task.source_schema, self._task.source_table, column)
 
     def bound(self, column: str, after: str | None, most: int) -> str | None:
         """The time of the last of the `most` oldest rows after a watermark; None: all rows fit.

@@ -50,8 +50,13 @@ class Watermark:
         self._kind = kind
         self._greatest: Any = None if stored is None else typed(stored, kind)
         self._stored = self._greatest
+        self._settled: Any = None
         self.after = 0
         """Rows that passed by whose value is greater than the stored one."""
+
+    def hold(self, settled: str | None) -> None:
+        """Go no further than a number after which rows may still be committed, nor ever back."""
+        self._settled = None if settled is None else typed(settled, self._kind)
 
     def see(self, batch: pa.RecordBatch) -> None:
         """Take a batch into account."""
@@ -101,8 +106,15 @@ class Watermark:
 
     @property
     def text(self) -> str | None:
-        """The greatest value so far, as text; None when there was none."""
-        return None if self._greatest is None else as_text(self._greatest, self._kind)
+        """The greatest value so far, or up to where it is settled; None when there was none."""
+        reached = self._greatest
+        if reached is None:
+            return None
+        if self._settled is not None and pc.less(self._settled, reached).as_py():
+            reached = self._settled
+            if self._stored is not None and pc.less(reached, self._stored).as_py():
+                reached = self._stored
+        return as_text(reached, self._kind)
 
     @property
     def lower_bound(self) -> str | None:

@@ -19,7 +19,9 @@ def moves_forward(name: str, kind: pa.DataType, *, indexed: bool = False) -> boo
     """Whether a column of this name and type is a good time-check column.
 
     A time whose name speaks of change is one; so is a number that counts a row's versions, and a
-    time that is indexed and does not speak of something else.
+    time that is indexed and does not speak of something else. A number is given when the row is
+    written: one that is committed after greater ones were read waits for the next full refresh,
+    except where the source is a SettlingSource.
     """
     if pa.types.is_timestamp(kind):
         return bool(_CHANGE.search(name)) or (indexed and not _CREATION.search(name))

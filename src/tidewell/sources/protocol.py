@@ -293,6 +293,20 @@ class VersionedSource(Source, Protocol):
         ...
 
 
+@runtime_checkable
+class SettlingSource(Source, Protocol):
+    """A source whose columns get numbers when a row is written, and that knows what is not yet
+    committed: a transaction may show a row later than another one shows greater numbers."""
+
+    def settled(self, schema: str, table: str, column: str) -> str | None:
+        """The greatest number that no transaction under way has given or can still give to a row.
+
+        It is asked before a read, and the watermark goes no further than that. None: there is no
+        such bound. Raises SourceErrors.
+        """
+        ...
+
+
 class Driver(Protocol):
     """A kind of source: what the registry finds under the entry point `tidewell.sources`."""
 

@@ -6,6 +6,7 @@ says is not.
 """
 
 from collections.abc import Callable, Mapping
+from uuid import UUID
 
 import pyarrow as pa
 import pytest
@@ -17,6 +18,7 @@ from tidewell.errors import InvalidRequest, SourceRefused
 from tidewell.sources import registry
 from tidewell.sources.conformance import HostConformance
 from tidewell.sources.protocol import Column, Comparison, Driver, Environment, ReadRequest
+from tidewell.sources.relational.source import typed
 from tidewell.sources.relational.statement import Travel, select
 from tidewell.sources.server import ServerAddress
 from tidewell.sources.sqlserver import DRIVER
@@ -178,6 +180,20 @@ def test_every_statement_on_the_catalogue_is_tsql() -> None:
 )
 def test_types(name: str, facets: tuple[int, int, int], kind: pa.DataType) -> None:
     assert travel(name, *facets).type == kind
+
+
+@pytest.mark.parametrize("kind", [pa.binary(), pa.large_binary(), pa.binary(16)])
+def test_a_uniqueidentifier_is_the_one_that_its_text_names(kind: pa.DataType) -> None:
+    """Its sixteen bytes stand in another order, so that the server makes them of the text."""
+    one = known("id", "uniqueidentifier")
+    chosen = select(DIALECT, {"id": one}, ReadRequest("dbo", "t"))
+    (convert,) = sqlglot.parse_one(chosen.text, read="tsql").find_all(exp.Convert)
+    assert convert.this.sql("tsql") == "BINARY(16)"
+    assert convert.expression.sql("tsql") == "REPLACE(CAST([id] AS CHAR(36)), '-', '')"
+    assert convert.args["style"].sql("tsql") == "2", "hexadecimal digits without 0x"
+    given = UUID("6f9619ff-8b86-d011-b42d-00c04fc964ff")
+    batch = pa.record_batch([pa.array([given.bytes, None], kind)], names=["id"])
+    assert typed(batch, pa.schema([("id", pa.uuid())]))["id"].to_pylist() == [given, None]
 
 
 def test_lengths_are_in_characters() -> None:

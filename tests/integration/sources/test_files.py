@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import re
 import zipfile
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -111,6 +112,35 @@ def test_a_type_is_that_of_the_whole_file(folder: Path) -> None:
     assert rows(opened, "t")[-1] == {"a": "not a number"}
 
 
+@pytest.mark.parametrize(
+    ("days", "found"),
+    [
+        ([["01/02/2026"], ["01/13/2026"]], [date(2026, 1, 2), date(2026, 1, 13)]),
+        ([["01/02/2026"], ["13/01/2026"]], [date(2026, 2, 1), date(2026, 1, 13)]),
+        ([["01.02.2026"], ["03.02.2026"]], [date(2026, 2, 1), date(2026, 2, 3)]),
+        ([["2026-02-01"], ["2026/02/03"]], [date(2026, 2, 1), date(2026, 2, 3)]),
+        ([["01/02/2026"]], ["01/02/2026"]),
+        ([["13/01/2026"], ["01/13/2026"]], ["13/01/2026", "01/13/2026"]),
+        ([["01/13/2026"], ["2026-01-14"]], ["01/13/2026", "2026-01-14"]),
+        ([["01/13/2026"], ["01-14-2026"]], ["01/13/2026", "01-14-2026"]),
+        ([["01/02/2026 10:00:00"]], ["01/02/2026 10:00:00"]),
+        (
+            [["13/02/2026 10:00:00"], ["01/02/2026 10:00:00"]],
+            [datetime(2026, 2, 13, 10), datetime(2026, 2, 1, 10)],  # noqa: DTZ001
+        ),
+    ],
+)
+def test_a_date_is_one_where_all_files_tell_its_day(
+    folder: Path, days: list[list[str]], found: list[Any]
+) -> None:
+    (folder / "parts").mkdir()
+    for number, values in enumerate(days):
+        lines = "".join(f"{day},x\n" for day in values)
+        (folder / "parts" / f"p{number}.csv").write_text(f"day,word\n{lines}")
+    opened = source(folder)
+    assert [row["day"] for row in rows(opened, "parts")] == found
+
+
 def test_texts_that_mean_no_value(folder: Path) -> None:
     (folder / "t.csv").write_text("a,b\n1,NA\nNA,x\nnull,NAN\n")
     found = rows(source(folder, NullValues="NA, null"), "t")
@@ -174,6 +204,7 @@ def test_columns_conditions_and_limits_are_pushed_down(folder: Path) -> None:
         {"id": 28},
     ]
     assert len(rows(opened, "t", limit=3)) == 3
+    assert len(rows(opened, "t", order=("day",), limit=3)) == 28, "files have no order to keep"
 
 
 def test_odd_names_are_names(folder: Path) -> None:
@@ -374,6 +405,41 @@ def test_a_column_of_cells_of_several_types_is_text(folder: Path) -> None:
         {"n": 2.0, "late": "a word"},
         {"n": None, "late": "3"},
     ]
+
+
+def test_a_sheet_goes_on_after_an_empty_row(folder: Path) -> None:
+    gaps = "SELECT * FROM (VALUES (1, 'a'), (NULL, NULL), (NULL, 'b'), (3, NULL), (NULL, NULL))"
+    workbook(folder / "book.xlsx", {"Main": f"{gaps} AS t (n, word)"})
+    workbook(folder / "mixed.xlsx", {"Main": f"{gaps} AS t (n, word) UNION ALL SELECT 'x', 'y'"})
+    opened = source(folder)
+    found = [{"n": 1, "word": "a"}, {"n": None, "word": "b"}, {"n": 3, "word": None}]
+    assert rows(opened, "book") == found
+    texts = [{"n": "1", "word": "a"}, {"n": None, "word": "b"}, {"n": "3", "word": None}]
+    assert rows(opened, "mixed") == [*texts, {"n": "x", "word": "y"}]
+
+
+@pytest.mark.parametrize(("emptied", "said"), [("B1", "column 2"), ("C1", None)])
+def test_a_column_right_of_an_empty_name_is_not_left_out_silently(
+    folder: Path, emptied: str, said: str | None
+) -> None:
+    workbook(folder / "whole.xlsx", {"Main": "SELECT 'x' AS a", "Two": "SELECT 1 a, 2 b, 3 c"})
+    with (
+        zipfile.ZipFile(folder / "whole.xlsx") as whole,
+        zipfile.ZipFile(folder / "book.xlsx", "w") as book,
+    ):
+        for name in whole.namelist():
+            content = whole.read(name).decode()
+            if name == "xl/worksheets/sheet2.xml":
+                cell = rf'<c r="{emptied}"[^>]*>.*?</c>'
+                content, changed = re.subn(cell, f'<c r="{emptied}" s="1"/>', content, count=1)
+                assert changed
+            book.writestr(name, content)
+    opened = source(folder)
+    if said is None:
+        assert types(opened, "book.Two") == {"a": "double", "b": "double"}
+        return
+    with pytest.raises(SourceBroken, match=said):
+        opened.columns("Files", "book.Two")
 
 
 def test_a_workbook_that_is_none_is_told(folder: Path) -> None:

@@ -188,6 +188,30 @@ def test_comparisons_are_by_value_whatever_the_collation(shop: Shop, source: MyS
     assert [row["s"] for row in ordered] == ["A", "a", "a "]
 
 
+def test_a_name_that_looks_like_a_parameter_is_compared(shop: Shop, source: MySQLSource) -> None:
+    shop.execute(
+        "CREATE TABLE t (`rate%sold` VARCHAR(9), `%s` DATETIME)",
+        "INSERT INTO t VALUES ('a', '2026-01-01'), ('b', '2026-01-02')",
+    )
+    where = (Comparison("rate%sold", "=", "b"), Comparison("%s", ">", "2026-01-01T00:00:00"))
+    assert [row["rate%sold"] for row in rows(source, shop.name, "t", where=where)] == ["b"]
+
+
+def test_a_key_that_may_not_be_read_whole_is_none(shop: Shop) -> None:
+    user = f"{shop.name}_reader"
+    shop.execute(
+        "CREATE TABLE t (a INT, b INT, c INT, PRIMARY KEY (a, b))",
+        f"CREATE USER {user}@'%' IDENTIFIED BY 'sesame'",
+        f"GRANT SELECT (a, c) ON t TO {user}@'%'",
+    )
+    try:
+        with shop.opened(User=user, Password="sesame") as source:
+            columns = source.columns(shop.name, "t")
+    finally:
+        shop.execute(f"DROP USER {user}@'%'")
+    assert [(one.name, one.key_position) for one in columns] == [("a", None), ("c", None)]
+
+
 def test_the_catalogue(shop: Shop, source: MySQLSource) -> None:
     shop.execute(
         """CREATE TABLE `100% it's "odd"` (note TEXT COMMENT 'By hand', b INT, a INT,

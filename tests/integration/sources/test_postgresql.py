@@ -251,6 +251,20 @@ def test_the_catalogue(source: PostgreSQLSource, database: psycopg.Connection[An
         source.tables("Sales")
 
 
+def test_a_key_that_may_not_be_read_whole_is_none(
+    cache_database: CacheDatabase,
+    database: psycopg.Connection[Any],
+    another_cache: CacheDatabase,
+) -> None:
+    reader = another_cache.user
+    database.execute("CREATE TABLE t (a int, b int, c int, PRIMARY KEY (a, b))")
+    database.execute(f"GRANT SELECT (a, c) ON t TO {reader}")
+    with opened(cache_database, User=reader, Password=another_cache.password) as source:
+        columns = source.columns("public", "t")
+    database.execute("DROP TABLE t")
+    assert [(one.name, one.key_position) for one in columns] == [("a", None), ("c", None)]
+
+
 def test_all_readings_are_of_one_moment(
     source: PostgreSQLSource, database: psycopg.Connection[Any]
 ) -> None:

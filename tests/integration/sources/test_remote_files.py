@@ -1,11 +1,13 @@
 """Files of a web server and of S3: what is a table, what is fetched, and where it may lead."""
 
+import gzip
 import io
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -91,6 +93,29 @@ def test_a_busy_server_is_asked_again() -> None:
         server.busy = 9
         with pytest.raises(SourceUnavailable, match="busy"):
             rows_at(f"{server.url}/x.csv", "x")
+
+
+@pytest.mark.parametrize("status", [403, 405, 501])
+def test_a_server_that_answers_no_head_is_read(status: int) -> None:
+    """As those behind an address that is signed for GET."""
+    with file_server({"/x.csv": b"a\n1\n"}) as server:
+        server.to_head = status
+        with source(f"{server.url}/x.csv") as opened:
+            opened.test()
+            assert opened.version("Files", "x", "")
+            assert rows(opened, "x") == [{"a": 1}]
+        with source(f"{server.url}/y.csv") as opened, pytest.raises(SourceNotFound):
+            opened.test()
+
+
+@pytest.mark.parametrize("name", ["x.csv", "x.csv.gz", "\0" + 85 * "数" + ".csv"])
+def test_a_file_of_any_name_is_read_though_its_server_packs_it(name: str) -> None:
+    path = f"/{quote(name)}"
+    with file_server({path: gzip.compress(b"a\n1\n")}) as server:
+        server.encoding = "gzip"
+        with source(f"{server.url}{path}") as opened:
+            [table] = names(opened)
+            assert rows(opened, table) == [{"a": 1}]
 
 
 def test_what_is_fetched_is_bounded_and_gone_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:

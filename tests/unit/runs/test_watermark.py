@@ -51,6 +51,26 @@ def test_the_greatest_value_is_kept_as_text(
     assert watermark.lower_bound == lower
 
 
+@pytest.mark.parametrize(
+    ("stored", "settled", "text"),
+    [
+        (None, None, "9"),
+        (None, "7", "7"),
+        (None, "12", "9"),
+        ("5", "7", "7"),
+        ("5", "3", "5"),
+        ("9", "12", "9"),
+    ],
+)
+def test_it_goes_no_further_than_what_is_settled_nor_back(
+    stored: str | None, settled: str | None, text: str
+) -> None:
+    watermark = Watermark("t", pa.int64(), stored)
+    watermark.hold(settled)
+    watermark.see(batch(pa.int64(), [6, 9]))
+    assert (watermark.text, watermark.lower_bound) == (text, text)
+
+
 def test_nanoseconds_are_not_rounded() -> None:
     kind = pa.timestamp("ns", "UTC")
     watermark = Watermark("t", kind, None)

@@ -11,7 +11,8 @@ import pyarrow.compute as pc
 _NUMERIC = pa.opaque(pa.string(), "numeric", "PostgreSQL")
 _INTERVAL = pa.opaque(pa.string(), "interval", "PostgreSQL")
 _MOST_DIGITS = 38
-_AS_JSON = "TO_JSON_STRING({})"
+# Of NULL it makes the text null (GoogleSQL reference, JSON functions, TO_JSON_STRING).
+_AS_JSON = "IF({} IS NULL, NULL, TO_JSON_STRING({}))"
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The columns of files: types that hold every value, and the selection that gives them."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, LiteralString
@@ -10,6 +10,7 @@ import duckdb
 import pyarrow as pa
 from psycopg import sql
 
+from tidewell.sources.files.dates import AS_SEEN, MOMENTS, formats
 from tidewell.sources.protocol import Column, ReadRequest
 from tidewell.state.statements import statements
 
@@ -19,7 +20,11 @@ FILE = "__tidewell_file"
 _SQL = statements("tidewell.sources.files", "relation.sql")
 _NUMBERED = re.compile(r"_\d+$")
 _WHOLE_NUMBERS = ("BIGINT", "INTEGER", "SMALLINT", "TINYINT", "UBIGINT", "HUGEINT")
-_QUESTIONS = dict.fromkeys(_WHOLE_NUMBERS, "leading_zero") | {"DOUBLE": "many_digits"}
+_QUESTIONS = (
+    dict.fromkeys(_WHOLE_NUMBERS, "leading_zero")
+    | dict.fromkeys(("DATE", *MOMENTS), "no_year_first")
+    | {"DOUBLE": "many_digits"}
+)
 _NESTED = ("STRUCT", "MAP", "UNION", "JSON", "VARIANT")
 _NUMERIC = pa.opaque(pa.string(), "numeric", "PostgreSQL")
 # What is given as text, and what that text is: Arrow has no type of DuckDB's own here.
@@ -37,12 +42,14 @@ class FileColumn:
     """A column, its type in DuckDB, and how its values are given.
 
     `is_text_cell`: of a sheet, whose cells are of several types, so that they are read as text.
+    `dates`: how the dates of a CSV file are written, where DuckDB could take them for others.
     """
 
     column: Column
     duck: str
     given: Literal["as is", "text", "json"] = "as is"
     is_text_cell: bool = False
+    dates: str = AS_SEEN
 
 
 def columns_of(
@@ -73,18 +80,31 @@ def without_loss(
     parameters: dict[str, Any],
 ) -> list[FileColumn]:
     """CSV has no types, so a number is one only where nothing is lost: a column with leading
-    zeros is text, and one with more digits than a double keeps is an exact number."""
-    doubtful = [one for one in columns if one.duck in _QUESTIONS]
-    if not doubtful:
-        return list(columns)
-    answers = sql.SQL(", ").join(
-        sql.SQL(_SQL[_QUESTIONS[one.duck]]).format(column=sql.Identifier(one.column.name))
-        for one in doubtful
-    )
-    statement = _composed("answers", answers=answers, relation=sql.SQL(relation))
-    row = duck.execute(statement, parameters).fetchone() or ()
-    lossy = {one.column.name for one, loses in zip(doubtful, row, strict=True) if loses}
-    return [_as_written(one) if one.column.name in lossy else one for one in columns]
+    zeros is text, and one with more digits than a double keeps is an exact number. A date is one
+    only where all files tell in which order day and month stand.
+    """
+    kinds = {one.column.name: one.duck for one in columns}
+
+    def told(questions: Mapping[str, str]) -> dict[str, Any]:
+        return _told(duck, relation, parameters, questions)
+
+    doubts = told({name: _QUESTIONS[kind] for name, kind in kinds.items() if kind in _QUESTIONS})
+    lossy = {name for name, loses in doubts.items() if loses}
+    dated = [name for name in kinds if name in lossy and kinds[name] in ("DATE", *MOMENTS)]
+    known = formats(kinds, told(dict.fromkeys(dated, "date_parts")))
+    return [
+        replace(one, dates=dates)
+        if (dates := known.get(one.column.name))
+        else _as_written(one)
+        if one.column.name in lossy
+        else one
+        for one in columns
+    ]
+
+
+def format_of_dates(columns: Iterable[FileColumn]) -> str:
+    """How the dates of CSV files are read."""
+    return next((one.dates for one in columns if one.dates != AS_SEEN), AS_SEEN)
 
 
 def without_lost_cells(
@@ -114,16 +134,27 @@ def without_lost_cells(
 
 def side_by_side(columns: Sequence[FileColumn]) -> LiteralString:
     """The relation of a sheet: each column typed, or as text where cells would be lost."""
-    if not any(one.is_text_cell for one in columns):
+    if not columns:
         return _SQL["excel"]
+    is_mixed = any(one.is_text_cell for one in columns)
+    sheet = _both(columns) if is_mixed else sql.SQL(_SQL["excel"])
+    return _composed(
+        "excel_rows",
+        sheet=sheet,
+        holds_something=sql.SQL(" OR ").join(
+            sql.SQL("{} IS NOT NULL").format(sql.Identifier(one.column.name)) for one in columns
+        ),
+    )
+
+
+def _both(columns: Sequence[FileColumn]) -> sql.Composable:
     parts = [
         sql.SQL("{}.{}").format(
             sql.SQL("text" if one.is_text_cell else "typed"), sql.Identifier(one.column.name)
         )
         for one in columns
     ]
-    return _composed(
-        "excel_side_by_side",
+    return sql.SQL(_SQL["excel_side_by_side"]).format(
         columns=sql.SQL(", ").join(parts),
         typed=sql.SQL(_SQL["excel"]),
         text=sql.SQL(_SQL["excel_as_text"]),
@@ -178,14 +209,16 @@ def selection(
                 sql.SQL(by_name[comparison.column].duck),
             )
         )
+    # The first rows of an order that is not kept would be others.
+    limit = None if request.order else request.limit
     statement = _composed(
-        "selection" if request.limit is None else "limited_selection",
+        "selection" if limit is None else "limited_selection",
         values=sql.SQL(", ").join(
             _value(by_name[name]) for name in request.columns or tuple(by_name)
         ),
         relation=sql.SQL(relation),
         conditions=sql.SQL(" AND ").join(conditions),
-        limit=sql.Literal(request.limit),
+        limit=sql.Literal(limit),
     )
     return statement, parameters
 
@@ -201,6 +234,24 @@ def scanning(columns: Sequence[FileColumn], paths: Sequence[Path]) -> LiteralStr
         values=sql.SQL(", ").join(sql.Identifier(one.column.name) for one in columns),
         files=sql.SQL(", ").join(sql.Literal(str(path)) for path in paths),
     )
+
+
+def _told(
+    duck: duckdb.DuckDBPyConnection,
+    relation: LiteralString,
+    parameters: dict[str, Any],
+    questions: Mapping[str, str],
+) -> dict[str, Any]:
+    """The answers to questions about columns, by their names; in one pass."""
+    if not questions:
+        return {}
+    answers = sql.SQL(", ").join(
+        sql.SQL(_SQL[question]).format(column=sql.Identifier(name))
+        for name, question in questions.items()
+    )
+    statement = _composed("answers", answers=answers, relation=sql.SQL(relation))
+    row = duck.execute(statement, parameters).fetchone() or ()
+    return dict(zip(questions, row, strict=True))
 
 
 def _plain_type(kind: pa.DataType) -> pa.DataType:
@@ -225,7 +276,7 @@ def _arrow_types(duck: duckdb.DuckDBPyConnection, kinds: Sequence[str]) -> dict[
 
 def _as_written(one: FileColumn) -> FileColumn:
     exact = _NUMERIC if one.duck == "DOUBLE" else pa.string()
-    return FileColumn(replace(one.column, type=exact), "VARCHAR")
+    return FileColumn(replace(one.column, type=exact, moves_forward=False), "VARCHAR")
 
 
 def _value(one: FileColumn) -> sql.Composed:

@@ -44,7 +44,8 @@ SELECT *
 SELECT *
   FROM read_csv($files, delim = $delim, quote = $quote, escape = $escape, header = $header,
                 nullstr = $nulls, allow_quoted_nulls = false, union_by_name = true, filename = '__tidewell_file',
-                types = $types, max_line_size = 16777216, buffer_size = 33554432);
+                types = $types, dateformat = $dates, max_line_size = 16777216,
+                buffer_size = 33554432);
 
 -- name: json
 -- JSON lines, or an array of objects, with the types of the whole file.
@@ -71,16 +72,23 @@ SELECT {values} FROM read_parquet([{files}], union_by_name = true, hive_partitio
 -- name: excel
 -- A sheet, with the types of its first row; a cell of another type is NULL.
 SELECT *, $file AS __tidewell_file
-  FROM read_xlsx($file, sheet = $sheet, header = $header, ignore_errors = true);
+  FROM read_xlsx($file, sheet = $sheet, header = $header, stop_at_empty = false,
+                 ignore_errors = true);
 
 -- name: excel_as_text
 -- The same, every cell as text.
-SELECT * FROM read_xlsx($file, sheet = $sheet, header = $header, all_varchar = true);
+SELECT *
+  FROM read_xlsx($file, sheet = $sheet, header = $header, stop_at_empty = false,
+                 all_varchar = true);
 
 -- name: excel_side_by_side
 -- Both at once: the row of the one is the row of the other.
 SELECT {columns}
   FROM ({typed}) AS typed POSITIONAL JOIN ({text}) AS text;
+
+-- name: excel_rows
+-- A sheet without its empty rows, which DuckDB gives too: else it would end at the first of them.
+SELECT * FROM ({sheet}) AS sheet WHERE {holds_something};
 
 -- name: lost_cell
 -- Whether a column of a sheet has a cell that its type does not hold.
@@ -117,6 +125,21 @@ bool_or(regexp_matches({column}, '^\s*[+-]?0[0-9]'));
 -- More digits than a double keeps.
 bool_or(length({column}) > 15
         AND length(ltrim(regexp_replace(regexp_replace({column}, '[eE].*$', ''), '[^0-9]', '', 'g'), '0')) > 15);
+
+-- name: no_year_first
+-- A date that does not begin with its year: day and month may stand in either order.
+bool_or(NOT regexp_matches({column}, '^[0-9]{{4}}'));
+
+-- name: date_parts
+-- How such dates are written: all in one form or not, and what shows the order.
+struct_pack(
+    in_one_form := bool_and(regexp_matches({column}, '^[0-9]{{1,2}}[-/.][0-9]{{1,2}}[-/.][0-9]{{4}}($|[ T])')),
+    least_sign := min(regexp_extract({column}, '[-/.]')),
+    greatest_sign := max(regexp_extract({column}, '[-/.]')),
+    first := max(TRY_CAST(regexp_extract({column}, '^[0-9]+') AS INTEGER)),
+    second := max(TRY_CAST(regexp_extract({column}, '^[0-9]+[-/.]([0-9]+)', 1) AS INTEGER)),
+    some_half_days := bool_or(regexp_matches({column}, '[AaPp][Mm]$')),
+    all_half_days := bool_and(regexp_matches({column}, '[AaPp][Mm]$')));
 
 -- name: answers
 -- What is to be known of a file's columns, in one pass over it.

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any, LiteralString
 from urllib.parse import urlsplit
 
@@ -18,6 +19,7 @@ from tidewell.sources.files.columns import (
     FileColumn,
     as_literal,
     columns_of,
+    format_of_dates,
     names_are_keys,
     plain,
     plain_schema,
@@ -28,7 +30,7 @@ from tidewell.sources.files.columns import (
     without_lost_cells,
 )
 from tidewell.sources.files.ducks import Bounds
-from tidewell.sources.files.excel import sheets
+from tidewell.sources.files.excel import check_header, sheets
 from tidewell.sources.files.local import LocalStore
 from tidewell.sources.files.modified import (
     MODIFIED,
@@ -233,7 +235,10 @@ class FilesSource(ScannableSource, VersionedSource):
             found = columns_of(duck, _SQL["csv_sniffed"], parameters)
             return without_loss(duck, found, _SQL["csv_as_text"], parameters)
         found = columns_of(duck, _SQL[table.format.lower()], parameters)
-        return without_lost_cells(duck, found, parameters) if table.format == "Excel" else found
+        if table.format == "Excel":
+            check_header(Path(parameters["file"]), parameters["sheet"], len(found))
+            return without_lost_cells(duck, found, parameters)
+        return found
 
     def _statement(
         self,
@@ -247,6 +252,7 @@ class FilesSource(ScannableSource, VersionedSource):
         relation: LiteralString = _SQL[table.format.lower()]
         if table.format == "CSV":
             parameters["types"] = {one.column.name: one.duck for one in columns}
+            parameters["dates"] = format_of_dates(columns)
         if table.format == "JSON" and names_are_keys(one.column.name for one in columns):
             relation = _SQL["json_known"]
             parameters["types"] = {one.column.name: one.duck for one in columns}

@@ -6,6 +6,7 @@ come over our own transport, which connects to the judged address, redirects inc
 stays shut off from every network.
 """
 
+import re
 import shutil
 import threading
 import time
@@ -38,6 +39,9 @@ _LONGEST_ANSWER_BYTES = 64 * 2**20
 _CONNECT_SECONDS = 10.0
 _ATTEMPTS = 3
 _MOST_REDIRECTS = 5
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
+_ENDINGS = {"gzip": ".gz", "x-gzip": ".gz", "zstd": ".zst"}
+"""How DuckDB knows by its name how a file is packed."""
 
 Sign = Callable[[httpx.Request], None]
 Explain = Callable[[int, bytes], str]
@@ -102,6 +106,17 @@ class Spool:
                 return bytes(content)
         raise AssertionError("tenacity gives an attempt or raises")
 
+    def reach(self, url: str) -> None:
+        """Prove that the server gives a file. Raises SourceErrors.
+
+        Some do not answer HEAD, and an address that is signed for GET allows nothing else.
+        """
+        try:
+            self.ask(url, method="HEAD")
+        except SourceRefused:
+            with self._answer("GET", url, None, {"Range": "bytes=0-0"}):
+                pass
+
     def cancel(self) -> None:
         """End what is going on; it raises Stopped."""
         self._stopping.set()
@@ -129,17 +144,18 @@ class Spool:
 
     def _fetched(self, url: str, name: str, sign: httpx.Auth | None) -> LocalCopy:
         started = time.monotonic()
-        # The ending stays: it tells how the file is packed.
-        path = self.folder / f"{len(self._copies)}-{name[-100:].replace('/', '_')}"
-        with self._answer("GET", url, sign) as answer, path.open("wb") as file:
+        with self._answer("GET", url, sign) as answer:
+            packed = answer.headers.get("content-encoding", "").strip().lower()
+            path = self.folder / f"{len(self._copies)}-{_local_name(name, packed)}"
             self._check_room(int(answer.headers.get("content-length") or 0))
             size = 0
-            for piece in answer.iter_raw(_PIECE_BYTES):
-                size += len(piece)
-                self._taken += len(piece)
-                if size % (64 * _PIECE_BYTES) < len(piece):
-                    self._check_room(0)
-                file.write(piece)
+            with path.open("wb") as file:
+                for piece in answer.iter_raw(_PIECE_BYTES):
+                    size += len(piece)
+                    self._taken += len(piece)
+                    if size % (64 * _PIECE_BYTES) < len(piece):
+                        self._check_room(0)
+                    file.write(piece)
         seconds = time.monotonic() - started
         self._trace(1, f"Fetched {name}: {size} bytes in {seconds:.1f} s.")
         changed = _moment(answer.headers.get("last-modified", ""))
@@ -152,12 +168,18 @@ class Spool:
             raise SourceUnavailable("There is no room on this server to fetch the files into.")
 
     @contextmanager
-    def _answer(self, method: str, url: str, sign: httpx.Auth | None) -> Iterator[httpx.Response]:
+    def _answer(
+        self,
+        method: str,
+        url: str,
+        sign: httpx.Auth | None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Iterator[httpx.Response]:
         host = urlsplit(url).netloc
         if self._stopping.is_set():
             raise Stopped
         try:
-            with self._client.stream(method, url, auth=sign) as answer:
+            with self._client.stream(method, url, auth=sign, headers=headers) as answer:
                 status = answer.status_code
                 self._trace(2, f"{method} {url.partition('?')[0]} {status}")
                 _check(answer, host)
@@ -184,9 +206,18 @@ def _check(answer: httpx.Response, host: str) -> None:
         raise SourceRefused(f"{host} does not allow this to be read ({status}): {_said(answer)}")
     if status in (404, 410):
         raise SourceNotFound(f"{host} has nothing at {answer.url.path} ({status}): check URI.")
-    if status in (408, 429) or status >= 500:
+    if status in (408, 429) or (status >= 500 and status != httpx.codes.NOT_IMPLEMENTED):
         raise _Busy(f"{host} is busy or broken ({status}).")
     raise SourceRefused(f"{host} refuses the request ({status}): {_said(answer)}")
+
+
+def _local_name(name: str, packed: str) -> str:
+    """A name that every file system takes, with the ending that tells how the file is packed:
+    a server may store it so and tell that by Content-Encoding alone."""
+    ending = _ENDINGS.get(packed, "")
+    if name.lower().endswith(tuple(_ENDINGS.values())):
+        ending = ""
+    return _UNSAFE.sub("_", name)[-100:] + ending
 
 
 def _said(answer: httpx.Response) -> str:

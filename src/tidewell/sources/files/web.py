@@ -32,7 +32,7 @@ class WebStore:
 
     def test(self) -> None:
         """The server has the file."""
-        self._spool.ask(self._url, method="HEAD")
+        self._spool.reach(self._url)
 
     def table(self, name: str) -> FileTable | None:
         """The one table."""
@@ -51,9 +51,15 @@ class WebStore:
         return self._spool.fetch(file.address, file.name)
 
     def version(self, file: StoredFile) -> str | None:
-        """The strong entity tag of the file as it was fetched, else as it is now."""
+        """The strong entity tag of the file as it was fetched, else as it is now; None where the
+        server tells nothing without giving the file."""
         copy = self._spool.fetched(file.address)
-        return copy.version if copy else self._spool.version(file.address)
+        if copy:
+            return copy.version
+        try:
+            return self._spool.version(file.address)
+        except SourceRefused:
+            return None
 
     def cancel(self) -> None:
         """End what is going on."""

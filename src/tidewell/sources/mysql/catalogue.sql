@@ -34,11 +34,12 @@ SELECT table_name, CASE WHEN table_type LIKE '%%VIEW' THEN 'view' ELSE 'table' E
  ORDER BY table_name;
 
 -- name: columns
--- The columns of a table. Its indexes are asked for once, by their names: for each column, or
--- without a name, the server would open every table that it has.
+-- The columns of a table that may be read, and of how many parts its key is: some of them may not
+-- be read. Its indexes are asked for by their names: for each column, or without a name, the server
+-- would open every table that it has.
 SELECT c.column_name, c.data_type, c.column_type, c.character_maximum_length,
        c.numeric_precision, c.numeric_scale, c.is_nullable, c.extra, c.column_comment,
-       k.position, coalesce(k.is_first, 0)
+       k.position, coalesce(k.is_first, 0), p.parts
   FROM information_schema.columns c
   LEFT JOIN (SELECT column_name,
                     min(CASE WHEN index_name = 'PRIMARY' THEN seq_in_index - 1 END) AS position,
@@ -46,6 +47,9 @@ SELECT c.column_name, c.data_type, c.column_type, c.character_maximum_length,
                FROM information_schema.statistics
               WHERE table_schema = %s AND table_name = %s
               GROUP BY column_name) k ON k.column_name = c.column_name
+ CROSS JOIN (SELECT count(*) AS parts
+               FROM information_schema.statistics
+              WHERE table_schema = %s AND table_name = %s AND index_name = 'PRIMARY') p
  WHERE c.table_schema = %s AND c.table_name = %s
  ORDER BY c.ordinal_position;
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
@@ -198,14 +198,19 @@ class MySQLSource(WritableSource, SplittableSource):
             self._busy = False
 
     def _known(self, schema: str, table: str) -> list[_Known]:
-        rows = self._rows("columns", schema, table, schema, table)
+        rows = self._rows("columns", *(schema, table) * 3)
         if not rows:
             tables = [one.name for one in self.tables(schema)]
             raise SourceNotFound(
                 f"The database {schema} has no table {table[:60]!r} that can be read"
                 f"{near_names(table, tables)}."
             )
-        return [self._column(*row) for row in rows]
+        known = [self._column(*row[:-1]) for row in rows]
+        parts_of_key = rows[0][-1]
+        if sum(one.column.key_position is not None for one in known) == parts_of_key:
+            return known
+        # A part of it may not be read: the rest is the same for many rows.
+        return [replace(one, column=replace(one.column, key_position=None)) for one in known]
 
     def _column(
         self,
@@ -312,8 +317,8 @@ def _statement(
     for comparison in request.where:
         condition = _condition(known[comparison.column], comparison)
         if condition is not None:
-            conditions.append(condition)
-            parameters += [comparison.value] * str(condition.as_string()).count("%s")
+            conditions.append(condition[0])
+            parameters += [comparison.value] * condition[1]
     order, limit = sql.Composed([]), sql.Composed([])
     if ordered and request.order:
         names = [_compared(known[name]) for name in request.order]
@@ -332,8 +337,9 @@ def _statement(
     return statement, parameters
 
 
-def _condition(one: _Known, comparison: Comparison) -> sql.Composed | None:
-    """A comparison that is true for exactly the rows that are meant; None where there is none."""
+def _condition(one: _Known, comparison: Comparison) -> tuple[sql.Composed, int] | None:
+    """A comparison that is true for exactly the rows that are meant, and how often its value stands
+    in it as a parameter; None where there is none."""
     if one.travel.compared is None:
         return None
     kind = one.column.type
@@ -342,25 +348,24 @@ def _condition(one: _Known, comparison: Comparison) -> sql.Composed | None:
         # The plain comparison is there for an index; the one by bytes for what it lets through.
         exact = sql.SQL("{} {} CAST(%s AS BINARY)").format(_compared(one), operator)
         if comparison.operator != "=":
-            return exact
+            return exact, 1
         name = beside_values(one.column.name)
-        return sql.SQL("({} = %s AND {})").format(name, exact)
+        return sql.SQL("({} = %s AND {})").format(name, exact), 2
     if pa.types.is_boolean(kind):
         value = {"true": 1, "false": 0}.get(comparison.value.lower())
         if value is None:
             return None
-        return sql.SQL("{} {} {}").format(_compared(one), operator, sql.Literal(value))
+        return sql.SQL("{} {} {}").format(_compared(one), operator, sql.Literal(value)), 0
     if pa.types.is_timestamp(kind):
-        return sql.SQL("{} {} CAST(REPLACE(REPLACE(%s, 'T', ' '), 'Z', '') AS DATETIME(6))").format(
-            _compared(one), operator
-        )
+        moment = sql.SQL("{} {} CAST(REPLACE(REPLACE(%s, 'T', ' '), 'Z', '') AS DATETIME(6))")
+        return moment.format(_compared(one), operator), 1
     if pa.types.is_date(kind) or pa.types.is_time(kind):
-        return sql.SQL("{} {} %s").format(_compared(one), operator)
+        return sql.SQL("{} {} %s").format(_compared(one), operator), 1
     if not _NUMBER.fullmatch(comparison.value):
         return None
     # As a number, not as a text, which MySQL would compare as a double.
     number = sql.SQL(comparison.value)
-    return sql.SQL("{} {} {}").format(_compared(one), operator, number)
+    return sql.SQL("{} {} {}").format(_compared(one), operator, number), 0
 
 
 def _compared(one: _Known) -> sql.Composed:

@@ -37,7 +37,8 @@ SELECT c.relname,
  ORDER BY c.relname;
 
 -- name: columns
--- The columns of a table that may be read, with the type below any domain.
+-- The columns of a table that may be read, with the type below any domain. A primary key of which
+-- one part may not be read is none: the rest of it is the same for many rows.
 WITH RECURSIVE wanted AS (
     SELECT c.oid, c.relkind
       FROM pg_class c
@@ -74,6 +75,9 @@ SELECT a.attname,
         CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS p (attnum, position)
         WHERE i.indrelid = w.oid AND i.indisprimary AND p.attnum = a.attnum
           AND p.position <= i.indnkeyatts
+          AND (SELECT bool_and(has_column_privilege(w.oid, q.attnum, 'SELECT'))
+                 FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS q (attnum, position)
+                WHERE q.position <= i.indnkeyatts)
        ) k ON true
   LEFT JOIN LATERAL (
        SELECT i.indrelid

@@ -71,7 +71,7 @@ class RelationalSource(Source):
         chosen = select(self._dialect, known, request)
         self._trace(2, chosen.text)
         schema = pa.schema([pa.field(one.column.name, one.column.type) for one in chosen.columns])
-        batches = (_typed(batch, schema) for batch in self._batches(chosen.text, schema))
+        batches = (typed(batch, schema) for batch in self._batches(chosen.text, schema))
         return Reading(
             pa.RecordBatchReader.from_batches(schema, batches),
             chosen.residual,
@@ -108,7 +108,7 @@ def batch_of(
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
-def _typed(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+def typed(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     """The same values under the names and types that were told."""
     arrays = []
     for values, field in zip(batch.columns, schema, strict=True):

@@ -39,7 +39,8 @@ class Allowed:
     """A dialect with its driver: the module it needs, what installs that, the usual port.
 
     `arguments` are what its driver takes beside the judged address; `session` what each connection
-    is told first; `isolation` makes all readings come from one moment.
+    is told first; `isolation` makes all readings come from one moment. One that `is_led` goes by
+    sockets of its own library wherever its server sends it, which nobody here can judge.
     """
 
     module: str
@@ -48,6 +49,7 @@ class Allowed:
     arguments: Callable[[Server], Mapping[str, Any]]
     session: tuple[str, ...] = ()
     isolation: str | None = None
+    is_led: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,8 +63,14 @@ class Place:
 
     def judged(self, rules: EgressRules) -> str:
         """The one address to connect to. Raises SourceRefused, SourceUnavailable."""
+        host, port = self.server.host, self.server.port
+        if self.allowed.is_led and not rules.lists(host, port):
+            raise SourceRefused(
+                f"URL: the driver {self.name} goes wherever its server sends it, so that the "
+                f"operator of this service has to allow {host} with TIDEWELL_EGRESS_ALLOW."
+            )
         try:
-            return rules.resolve(self.server.host, self.server.port)
+            return rules.resolve(host, port)
         except EgressRefused as error:
             raise SourceRefused(error.message) from None
         except HostNotFound as error:
@@ -119,7 +127,7 @@ ALLOWED: Mapping[str, Allowed] = {
     "mysql+pymysql": _MYSQL,
     "mariadb+pymysql": _MYSQL,
     "oracle+oracledb": Allowed("oracledb", "oracledb", 1521, _oracledb),
-    "hana+hdbcli": Allowed("hdbcli", "sqlalchemy-hana", 30015, _nothing),
+    "hana+hdbcli": Allowed("hdbcli", "sqlalchemy-hana", 30015, _nothing, is_led=True),
     "vertica+vertica_python": Allowed(
         "vertica_python", "sqlalchemy-vertica-python", 5433, _nothing
     ),

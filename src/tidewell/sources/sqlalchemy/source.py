@@ -32,7 +32,8 @@ from tidewell.sources.protocol import (
     Source,
     Table,
 )
-from tidewell.sources.sqlalchemy.dialects import place_of
+from tidewell.sources.sqlalchemy.dialects import Server, place_of
+from tidewell.sources.sqlalchemy.guarded import guarded
 from tidewell.sources.sqlalchemy.types import Kind, kind_of, length_of, value_of
 
 T = TypeVar("T")
@@ -148,10 +149,16 @@ class SQLAlchemySource(Source):
         self._waiting.afterwards(close)
 
     @cached_property
+    def _judged(self) -> Server:
+        """The server by the address that the rules allow."""
+        host = self._place.judged(self._environment.egress)
+        return replace(self._place.server, host=host)
+
+    @cached_property
     def _engine(self) -> sa.Engine:
         place = self._place
         allowed = place.allowed
-        server = replace(place.server, host=place.judged(self._environment.egress))
+        server = self._judged
         query = {}
         database: str | None = place.database or None
         if place.name.startswith("oracle") and database:
@@ -174,7 +181,8 @@ class SQLAlchemySource(Source):
         )
 
     def _begun(self) -> sa.Connection:
-        connection = self._engine.connect()
+        with guarded(self._environment.egress, self._judged.host, self._judged.port):
+            connection = self._engine.connect()
         self._open.append(connection)
         for statement in self._place.allowed.session:
             connection.exec_driver_sql(statement)

@@ -29,6 +29,10 @@ SELECT o.name, CASE WHEN o.type = 'V' THEN 'view' ELSE 'table' END,
  WHERE o.schema_id = SCHEMA_ID(?) AND o.type IN ('U', 'V') AND o.is_ms_shipped = 0
  ORDER BY o.name;
 
+-- name: settled
+-- The greatest version of a row that no transaction under way has given or can still give.
+SELECT CAST(MIN_ACTIVE_ROWVERSION() AS bigint) - 1;
+
 -- name: columns
 -- The columns of a table, with the type below any alias.
 SELECT c.name, b.name, c.max_length, c.precision, c.scale, c.is_nullable,

@@ -9,7 +9,7 @@ import pyarrow as pa
 from tidewell.errors import Stopped
 from tidewell.sources.forward import moves_forward
 from tidewell.sources.interruptible import Interruptible
-from tidewell.sources.protocol import Column, Environment, Table
+from tidewell.sources.protocol import Column, Environment, SettlingSource, Table
 from tidewell.sources.relational.source import ROWS_AT_ONCE, RelationalSource
 from tidewell.sources.relational.statement import Dialect, Travel, double_quoted, plain_text
 from tidewell.sources.server import ServerAddress
@@ -19,6 +19,8 @@ from tidewell.state.statements import statements
 
 _SQL = statements("tidewell.sources.sqlserver", "catalogue.sql")
 _ALLOWS_SNAPSHOTS = 1
+_VERSION = "timestamp"
+"""What the catalogue calls a rowversion."""
 
 
 def text(value: str) -> str:
@@ -34,7 +36,7 @@ DIALECT = Dialect(
 )
 
 
-class SQLServerSource(RelationalSource):
+class SQLServerSource(RelationalSource, SettlingSource):
     """Tables and views of a database. Not shared between threads, except for `cancel`.
 
     A reading is of one moment where the database allows snapshots (ALLOW_SNAPSHOT_ISOLATION); else
@@ -51,6 +53,14 @@ class SQLServerSource(RelationalSource):
         self._waiting = Interruptible()
         self._main: Any = None
         self._open: list[Any] = []
+        self._versions: set[tuple[str, str, str]] = set()
+        """The rowversions that were seen: schema, table, column."""
+
+    def settled(self, schema: str, table: str, column: str) -> str | None:
+        """Of a rowversion: what comes before the versions of all transactions under way."""
+        if (schema, table, column) not in self._versions:
+            return None
+        return str(self._rows("settled")[0][0])
 
     def cancel(self) -> None:
         """End a running read."""
@@ -75,7 +85,9 @@ class SQLServerSource(RelationalSource):
         return [Table(schema, name, kind, remarks or "") for name, kind, remarks in rows]
 
     def _known_columns(self, schema: str, table: str) -> Sequence[Travel]:
-        return [_known(*row) for row in self._rows("columns", schema, table)]
+        rows = self._rows("columns", schema, table)
+        self._versions |= {(schema, table, row[0]) for row in rows if row[1] == _VERSION}
+        return [_known(*row) for row in rows]
 
     def _batches(self, statement: str, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
         with self._errors():
@@ -139,7 +151,7 @@ def _known(
     remarks: str | None,
 ) -> Travel:
     how = travel(type_name or "", max_length, precision, scale)
-    is_version = type_name == "timestamp"
+    is_version = type_name == _VERSION
     column = Column(
         name=name,
         type=how.type,

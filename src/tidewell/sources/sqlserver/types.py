@@ -12,6 +12,8 @@ _UNICODE = ("nchar", "nvarchar", "ntext", "sysname")
 _MOST_BYTES = 8000
 _MOMENT = "CAST({} AS datetime2(6))"
 _IN_UTC = "CAST(SWITCHOFFSET({}, 0) AS datetime2(6))"
+# By its text: the bytes that it is cast to are those of the text in another order.
+_BYTES_OF_UUID = "CONVERT(binary(16), REPLACE(CAST({} AS char(36)), '-', ''), 2)"
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ _PLAIN = {
     "image": Travel(pa.binary(), "CAST({} AS varbinary(max))", None),
     # The number of a row's version: it moves forward with each change of the row.
     "timestamp": Travel(pa.int64(), "CAST({} AS bigint)", "CAST({} AS bigint)", cast="bigint"),
-    "uniqueidentifier": Travel(pa.uuid(), "CAST({} AS char(36))", None),
+    "uniqueidentifier": Travel(pa.uuid(), _BYTES_OF_UUID, None),
     "geography": Travel(pa.string(), "{}.STAsText()", None),
     "geometry": Travel(pa.string(), "{}.STAsText()", None),
     "hierarchyid": Travel(pa.string(), "{}.ToString()", None),
