@@ -87,6 +87,7 @@ SELECT claimed.*, job.job_type, job.name AS job_name,
        job.log_verbosity, job.params, job.source_schema, job.source_table, job.cache_schema,
        job.cache_table, job.reload,
        greatest(job.modified_at, connection.modified_at, cache_connection.modified_at) AS settings_at,
+       job.connection_ids,
        connection.id AS connection_id, connection.name AS connection_name, connection.driver,
        connection.sealed AS connection_sealed,
        cache_connection.id AS cache_id, cache_connection.sealed AS cache_sealed
@@ -117,6 +118,7 @@ RETURNING run.id, run.stop_requested_at IS NOT NULL AS stop_requested;
 -- The same for a run whose worker is gone.
 SELECT job.id AS job_id, job.job_type, job.name AS job_name, job.log_verbosity, job.params, job.source_schema,
        job.source_table, job.cache_schema, job.cache_table, job.reload,
+       job.connection_ids,
        connection.id AS connection_id, connection.name AS connection_name, connection.driver,
        connection.sealed AS connection_sealed,
        cache_connection.id AS cache_id, cache_connection.sealed AS cache_sealed
