@@ -2,6 +2,7 @@
 
 import base64
 import json
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -47,7 +48,8 @@ class JSONAPI:
         if query.get("page") == "3":
             self.blocked.set()
             self.go_on.wait(60)
-        return Answer([{"ID": n} for n in range(500)])
+        first = 500 * int(query.get("page", "1"))
+        return Answer([{"ID": first + n} for n in range(500)])
 
     def answer(self, path: str, query: dict[str, str], headers: Mapping[str, str]) -> Answer:
         """The answer to a request."""
@@ -68,8 +70,10 @@ class JSONAPI:
 
 
 @contextmanager
-def json_api(tables: Mapping[str, Sequence[Row]]) -> Iterator[JSONAPI]:
-    """Run the API on a free port of this machine."""
+def json_api(
+    tables: Mapping[str, Sequence[Row]], tls: ssl.SSLContext | None = None
+) -> Iterator[JSONAPI]:
+    """Run the API on a free port of this machine; with `tls` as `localhost`."""
     api = JSONAPI(tables=dict(tables))
 
     class Handler(BaseHTTPRequestHandler):
@@ -110,6 +114,9 @@ def json_api(tables: Mapping[str, Sequence[Row]]) -> Iterator[JSONAPI]:
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True
         api.url = f"http://127.0.0.1:{server.server_address[1]}"
+        if tls is not None:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
+            api.url = f"https://localhost:{server.server_address[1]}"
         thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
         thread.start()
         try:

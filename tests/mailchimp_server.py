@@ -32,7 +32,8 @@ class MailChimp:
     """The service's state: `data` by path, and what was asked of it.
 
     `busy_answers` are given before others; `block_at` and `break_at` are parts of an address whose
-    answer never comes, or breaks off; `names` replaces the name that a list has in its answer.
+    answer never comes, or breaks off; `names` replaces the name that a list has in its answer;
+    no page has more than `most_items`.
     """
 
     def __init__(self) -> None:
@@ -47,6 +48,7 @@ class MailChimp:
         self.block_at: str | None = None
         self.break_at: str | None = None
         self.names: dict[str, str] = {}
+        self.most_items = 1000
         self._lock = threading.Lock()
         self._described = description()
         self._lists = [
@@ -159,7 +161,7 @@ def mailchimp() -> Iterator[MailChimp]:
             if found is None:
                 self._problem(404, "Resource Not Found", "The resource could not be found.")
                 return
-            self._write(200, json.dumps(_page(*found, options)).encode())
+            self._write(200, json.dumps(_page(*found, options, service.most_items)).encode())
 
         def _is_signed_in(self) -> bool:
             given = self.headers.get("Authorization", "")
@@ -204,11 +206,11 @@ def mailchimp() -> Iterator[MailChimp]:
             thread.join()
 
 
-def _page(name: str, items: list[Item], options: dict[str, str]) -> dict[str, Any]:
-    """`count` items (10 where none is asked for, 1,000 at most) from `offset` on."""
+def _page(name: str, items: list[Item], options: dict[str, str], most: int) -> dict[str, Any]:
+    """`count` items (10 where none is asked for, `most` at most) from `offset` on."""
     kept = [item for item in items if all(_holds(item, n, v) for n, v in options.items())]
     offset = int(options.get("offset", "0"))
-    count = min(int(options.get("count", "10")), 1000)
+    count = min(int(options.get("count", "10")), most)
     only = {one.partition(".")[2] for one in options.get("fields", "").split(",")} - {""}
     without = {one.partition(".")[2] for one in options.get("exclude_fields", "").split(",")}
     page = [

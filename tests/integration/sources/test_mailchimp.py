@@ -107,6 +107,24 @@ def test_members_of_several_lists_come_page_by_page_with_few_connections(
     assert all("count=1000" in one for one in pages)
 
 
+def test_pages_that_are_cut_shorter_than_asked_lose_nothing(service: MailChimp) -> None:
+    service.most_items = 30
+    service.data["lists"] = [{"id": f"L{n}"} for n in range(40)]
+    for n in range(40):
+        service.data[f"lists/L{n}/members"] = [{"id": "m", "list_id": f"L{n}"}]
+    service.data["lists/L0/members"] = [{"id": f"m{m}", "list_id": "L0"} for m in range(90)]
+    with opened(service.url) as source:
+        assert len(rows(source, "ListMembers")) == 39 + 90
+    asked = [one for one in service.requests if "lists/L0/members" in one]
+    assert len(asked) == 3, "the total tells that there is no fourth page"
+
+
+def test_a_parent_without_its_list_is_an_error(service: MailChimp) -> None:
+    service.names["lists"] = "others"
+    with opened(service.url) as source, pytest.raises(SourceBroken, match="has no 'lists'"):
+        rows(source, "ListMembers")
+
+
 def test_a_list_below_another_has_its_parents_key(service: MailChimp) -> None:
     with opened(service.url) as source:
         tags = rows(source, "EcommerceProductVariants")

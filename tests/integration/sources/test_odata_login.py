@@ -58,6 +58,23 @@ def test_a_client_gets_its_token_and_keeps_it() -> None:
     assert not any(secret in "".join(log) for secret in ("token-0", "s/e:c&t", BASIC))
 
 
+def test_custom_headers_go_to_the_service_and_not_to_its_login() -> None:
+    posted: list[Request] = []
+
+    def token(request: Request) -> Answer:
+        posted.append(request)
+        return Answer({"access_token": "t"})
+
+    with odd_service(guarded(["t"])) as service:
+        service.token = token
+        address = {"OAuthAccessTokenURL": f"{service.url}/token"}
+        custom = {"CustomHeaders": "X-Secret: tell-no-one\nACCEPT: nothing"}
+        rows(source(service.url, **OAUTH, **address, **custom))
+        assert service.asked[-1].headers["x-secret"] == "tell-no-one"
+        assert "json" in service.asked[-1].headers["accept"]
+    assert "x-secret" not in posted[0].headers
+
+
 def test_a_token_that_is_no_longer_taken_is_renewed_once() -> None:
     tokens: list[str] = []
 

@@ -60,6 +60,43 @@ def test_a_key_that_cannot_be_compared_is_paged_by_skip() -> None:
     assert all(one["$orderby"] == "ID" for one in asked)
 
 
+@pytest.mark.parametrize("order", [(), ("name",)])
+def test_windows_that_begin_with_the_same_values_are_told_apart_by_their_keys(
+    order: tuple[str, ...],
+) -> None:
+    def answer(request: Request) -> Answer:
+        start = int(request.query.get("$skip", "0"))
+        wanted = request.query["$select"].split(",")
+        all_ = [{"ID": f"{n:032x}", "name": "DE"} for n in range(25)]
+        part = all_[start : start + int(request.query["$top"])]
+        return Answer({"value": [{name: row[name] for name in wanted} for row in part]})
+
+    with odd_service(answer) as service:
+        service.metadata = service.metadata.replace('"ID" Type="Edm.Int32"', '"ID" Type="Edm.Guid"')
+        opened = source(service.url, Paging="Client", PageSize="10")
+        assert rows(opened, columns=("name",), order=order) == [{"name": "DE"}] * 25
+
+
+def test_rows_without_a_key_may_be_the_same() -> None:
+    same = [{"name": "DE"}] * 10
+    answers = [Answer({"value": same}), Answer({"value": same}), page()]
+    with odd_service(pages(*answers)) as service:
+        service.metadata = service.metadata.replace('<PropertyRef Name="ID"/>', "")
+        found = rows(source(service.url, Paging="Client"), columns=("name",))
+    assert len(found) == 20
+
+
+@pytest.mark.parametrize(
+    ("row", "said"), [({"name": "n1"}, "left out the property 'ID'"), ("n1", "no JSON object")]
+)
+def test_a_row_without_its_key_is_told(row: Any, said: str) -> None:
+    with (
+        odd_service(lambda _: Answer({"value": [row]})) as service,
+        pytest.raises(SourceBroken, match=said),
+    ):
+        rows(source(service.url, Paging="Client"), columns=("name",))
+
+
 def test_a_limit_ends_the_pages_that_we_cut() -> None:
     with odd_service(capped(total=95, most=10)) as service:
         found = rows(source(service.url, Paging="Client", PageSize="30"), limit=15)

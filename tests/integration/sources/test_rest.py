@@ -2,13 +2,16 @@
 
 import json
 import socket
+import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.certificates import Certificates
 from tests.json_api import JSONAPI, Answer, json_api
 from tidewell.egress import EgressRules
 from tidewell.errors import SourceBroken, SourceNotFound, SourceRefused, SourceUnavailable
@@ -39,9 +42,9 @@ def ids(source: Source, *where: Comparison, table: str = "things") -> list[int]:
 @pytest.mark.parametrize(
     ("paging", "pages"),
     [
-        ({"Paging": "Page", "PageSizeParameter": "size", "PageSize": "10"}, 3),
-        ({"Paging": "Page", "PageStart": "0", "PageParameter": "p", "PageSize": "10"}, 3),
-        ({"Paging": "Offset", "PageSize": "10", "PageSizeParameter": "limit"}, 3),
+        ({"Paging": "Page", "PageSizeParameter": "size", "PageSize": "10"}, 4),
+        ({"Paging": "Page", "PageStart": "0", "PageParameter": "p", "PageSize": "10"}, 4),
+        ({"Paging": "Offset", "PageSize": "10", "PageSizeParameter": "limit"}, 4),
         ({"Paging": "Cursor", "NextField": "meta.next"}, 3),
         ({"Paging": "NextURL", "NextField": "links.next"}, 3),
         ({"Paging": "NextURL", "NextField": "relative"}, 3),
@@ -70,6 +73,67 @@ def test_every_way_of_paging_gives_every_record(
         api.asked.clear()
         assert ids(source) == list(range(25))
     assert len(api.asked) == pages
+
+
+def cut_into(lengths: Sequence[int], past_the_end: Answer) -> Callable[[dict[str, str]], Answer]:
+    """Pages of these lengths by number or by offset, and what is answered to any other."""
+    starts = [sum(lengths[:n]) for n in range(len(lengths))]
+
+    def answer(query: dict[str, str]) -> Answer:
+        number = int(query["page"]) - 1 if "page" in query else None
+        if "offset" in query:
+            number = starts.index(int(query["offset"])) if int(query["offset"]) < 25 else 99
+        if number is None or number >= len(lengths):
+            return past_the_end
+        return Answer(ROWS[starts[number] : starts[number] + lengths[number]])
+
+    return answer
+
+
+@pytest.mark.parametrize("paging", ["Page", "Offset"])
+@pytest.mark.parametrize(
+    ("lengths", "past_the_end"),
+    [
+        ((10, 10, 5), Answer([])),  # the API's own size
+        ((9, 10, 6), Answer([])),  # some of the first page are hidden
+        ((25,), Answer({"detail": "Invalid page."}, 404)),
+        ((10, 10, 5), Answer({"detail": "Invalid page."}, 404)),
+        ((25,), Answer({"code": "rest_post_invalid_page_number"}, 400)),
+        ((10, 10, 5), Answer({"code": "rest_post_invalid_page_number"}, 400)),
+        ((10, 10, 5), Answer(ROWS[20:])),  # the last page for ever
+    ],
+)
+def test_a_short_page_is_not_the_last_one(
+    api: JSONAPI, paging: str, lengths: tuple[int, ...], past_the_end: Answer
+) -> None:
+    api.answers["/things"] = cut_into(lengths, past_the_end)
+    size = {"PageSizeParameter": "size", "PageSize": "500"}
+    with opened(api, Paging=paging, PrimaryKey="id", **size) as source:
+        assert ids(source) == list(range(25))
+    assert all(query["size"] == "500" for _, query, _ in api.asked)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "past_the_end", "error", "said"),
+    [
+        ((25,), Answer(ROWS), SourceBroken, "the same records again"),
+        ((10, 10), Answer({"message": "no deeper"}, 400), SourceBroken, r"\(400\): no deeper"),
+        ((10, 5), Answer({"message": "now not"}, 403), SourceRefused, r"\(403\): now not"),
+    ],
+)
+def test_pages_that_end_in_a_doubtful_way_are_an_error(
+    api: JSONAPI, lengths: tuple[int, ...], past_the_end: Answer, error: type[Exception], said: str
+) -> None:
+    api.answers["/things"] = cut_into(lengths, past_the_end)
+    columns = {"Columns": "id:integer"}
+    with opened(api, Paging="Page", **columns) as source, pytest.raises(error, match=said):
+        ids(source)
+
+
+def test_one_object_has_no_pages(api: JSONAPI) -> None:
+    api.answers["/me"] = lambda _: Answer({"id": 7})
+    with opened(api, Paths="things=/me", Paging="Page") as source:
+        assert ids(source) == [7]
 
 
 @pytest.mark.parametrize(
@@ -104,6 +168,60 @@ def test_credentials_go_to_the_apis_own_host_only(api: JSONAPI) -> None:
             assert ids(source) == [1, 2]
         assert api.asked[-1][2]["X-API-Key"] == "tell-no-one"
         assert "X-API-Key" not in other.asked[-1][2]
+
+
+@pytest.mark.parametrize(
+    "login",
+    [
+        {"AuthScheme": "APIKey", "APIKey": "tell-no-one"},
+        {
+            "AuthScheme": "OAuthClient",
+            "OAuthClientId": "7",
+            "OAuthClientSecret": "secret of client 7",
+        },
+    ],
+)
+@pytest.mark.parametrize("way", ["link", "redirect"])
+def test_no_way_to_another_host_takes_credentials_along(
+    api: JSONAPI, login: dict[str, str], way: str
+) -> None:
+    with json_api({}) as other:
+        other.answers["/next"] = lambda _: Answer({"items": [{"id": 2}]})
+        there = f"{other.url}/next"
+        link = there if way == "link" else "/moved"
+        api.answers["/first"] = lambda _: Answer({"items": [{"id": 1}], "next": link})
+        api.answers["/moved"] = lambda _: Answer(b"", 302, {"Location": there})
+        token = {"OAuthAccessTokenURL": f"{api.url}/token"}
+        paging = {"Paging": "NextURL", "NextField": "next", "Columns": "id:integer"}
+        values = {"Paths": "things=/first", "RecordsSelector": "items"} | login | token | paging
+        with opened(api, **values) as source:
+            assert ids(source) == [1, 2]
+        carried = {"X-API-Key", "Authorization"}
+        assert all(carried & headers.keys() for _, _, headers in api.asked)
+        assert not carried & other.asked[-1][2].keys()
+
+
+@pytest.mark.parametrize("way", ["link", "redirect"])
+def test_an_api_that_calls_itself_http_is_asked_over_tls(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    made = Certificates.make(tmp_path)
+    (tmp_path / "authority.pem").write_text(made.authority)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "authority.pem"))
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(made.server_certificate, made.server_key)
+    with json_api({}, tls) as api:
+        plain = api.url.replace("https://", "http://") + "/next"
+        link = plain if way == "link" else "/moved"
+        api.answers["/first"] = lambda _: Answer({"items": [{"id": 1}], "next": link})
+        api.answers["/moved"] = lambda _: Answer(b"", 302, {"Location": plain})
+        api.answers["/next"] = lambda _: Answer({"items": [{"id": 2}]})
+        paging = {"Paging": "NextURL", "NextField": "next", "Columns": "id:integer"}
+        values = {"Paths": "things=/first", "RecordsSelector": "items"} | paging
+        local = Environment(egress=EgressRules.parse("localhost"))
+        with opened(api, local, AuthScheme="Bearer", Token="tell-no-one", **values) as source:
+            assert ids(source) == [1, 2]
+        assert all(headers["Authorization"] == "Bearer tell-no-one" for _, _, headers in api.asked)
 
 
 def test_the_bound_goes_into_the_query_and_the_edge_is_kept(api: JSONAPI) -> None:
@@ -297,6 +415,8 @@ def test_a_source_ends_its_threads(api: JSONAPI) -> None:
         ({"Manifest": "streams: ["}, "neither YAML nor JSON"),
         ({"Manifest": "a: 1"}, "a list of streams"),
         ({"Manifest": "streams: [{class_name: os.system}]"}, "Python code"),
+        ({"Manifest": "streams: [{a: {'{{ 9 ** 9 }}': 1}}]"}, "may not"),
+        ({"Paging": "Page", "PageSizeParameter": "{{ 9 ** 9 }}"}, "may not"),
         ({"Config": "[1]", "Manifest": MANIFEST}, "Config must be a JSON object"),
         ({"Config": '{"__injected_manifest": {}}', "Manifest": MANIFEST}, "Config must be"),
     ],

@@ -86,6 +86,13 @@ def test_keys_have_their_own_order() -> None:
     assert (keys["tenant"], keys["id"], keys["note"]) == (0, 1, None)
 
 
+def test_a_key_over_a_path_is_none_rather_than_a_part_of_itself() -> None:
+    over_a_path = '<PropertyRef Name="home/city" Alias="city"/><PropertyRef Name="id"/>'
+    document = V4.replace('<PropertyRef Name="tenant"/><PropertyRef Name="id"/>', over_a_path)
+    found = read_metadata(document.encode()).entity_sets["Articles"]
+    assert [one.name for one in found.properties if one.key_position is not None] == []
+
+
 def test_types_and_facets_are_those_behind_the_names() -> None:
     by_name = {one.name: one for one in articles().properties}
     types = {name: one.type for name, one in by_name.items()}

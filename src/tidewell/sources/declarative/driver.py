@@ -18,8 +18,9 @@ class Connection:
     """What a driver made of a connection's values.
 
     `trusted` and `strict` as in `streams.Streams`. `secrets` are masked in everything that is told.
-    `headers` go with each request to the host `headers_for`, and to no other. `own` says that this
-    program wrote the manifest, so that it need not be held against the language each time.
+    `headers` go with each request to the host of the address `headers_for`, and to no other, as
+    those do not that `private` names, whoever sets them. `own` says that this program wrote the
+    manifest, so that it need not be held against the language each time.
     """
 
     schema: str
@@ -28,6 +29,7 @@ class Connection:
     secrets: tuple[str, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
     headers_for: str = ""
+    private: tuple[str, ...] = ()
     trusted: bool = False
     strict: bool = False
     own: bool = False

@@ -11,13 +11,13 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 from weakref import WeakSet
 
 import requests
@@ -52,8 +52,9 @@ class Http:
     """The requests of one open source. `cancel` may be called from another thread.
 
     `own_statuses` are the error statuses that the manifest itself says what to do with; they are
-    handed to it at once, and not tried again here. `headers` go with each request to the host
-    `headers_for`, and to no other that an answer sends us to.
+    handed to it at once, and not tried again here. `headers` go with each request to the host of
+    `headers_for`, never less safely than that address says, and to no other host that an answer
+    sends us to. No header that `private` names goes to another host either, whoever set it.
     """
 
     def __init__(
@@ -67,10 +68,12 @@ class Http:
         connections: int,
         headers: Mapping[str, str] | None = None,
         headers_for: str = "",
+        private: Iterable[str] = (),
     ) -> None:
         _hook()
         self._headers = dict(headers or {})
-        self._headers_for = headers_for.lower()
+        self._headers_for = urlsplit(headers_for)
+        self._private = tuple(private)
         self.attempts = 1
         self.trace = trace
         self.masked = masked
@@ -135,8 +138,8 @@ class Http:
         Raises SourceUnavailable, SourceRefused (egress rules), SourceBroken (too large), Stopped.
         """
         wait = _FIRST_WAIT_SECONDS
-        if urlsplit(request.url or "").netloc.lower() == self._headers_for:
-            request.headers.update(self._headers)
+        if self._headers_for.netloc:
+            self._sign(request)
         for attempt in range(1, self.attempts + 1):
             with self._slots:
                 outcome = self._once(request, once)
@@ -151,6 +154,19 @@ class Http:
                 raise Stopped
             wait *= 4
         raise SourceUnavailable
+
+    def _sign(self, request: requests.PreparedRequest) -> None:
+        """Add the headers, or take away what a redirect copied from the request before."""
+        address = urlsplit(request.url or "")
+        if address.netloc.lower() != self._headers_for.netloc.lower():
+            copied = [n for n, value in self._headers.items() if request.headers.get(n) == value]
+            for name in (*copied, *self._private):
+                request.headers.pop(name, None)
+            return
+        if (address.scheme, self._headers_for.scheme) == ("http", "https"):
+            # What writes the link, or redirects, stands behind a proxy that does TLS for it.
+            request.url = urlunsplit(address._replace(scheme="https"))
+        request.headers.update(self._headers)
 
     def _once(
         self, request: requests.PreparedRequest, once: Callable[[], requests.Response]

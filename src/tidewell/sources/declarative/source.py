@@ -51,6 +51,7 @@ class DeclarativeSource(Source):
             connections=MOST_CONNECTIONS,
             headers=connection.headers,
             headers_for=connection.headers_for,
+            private=connection.private,
         )
 
     def test(self) -> None:

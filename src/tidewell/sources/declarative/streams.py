@@ -27,6 +27,9 @@ from airbyte_cdk.sources.declarative.extractors import DpathExtractor
 from airbyte_cdk.sources.declarative.models.declarative_component_schema import (
     DpathExtractor as DpathExtractorModel,
 )
+from airbyte_cdk.sources.declarative.models.declarative_component_schema import (
+    SimpleRetriever as SimpleRetrieverModel,
+)
 from airbyte_cdk.sources.declarative.parsers.model_to_component_factory import (
     ModelToComponentFactory,
 )
@@ -34,6 +37,7 @@ from airbyte_cdk.sources.message import NoopMessageRepository
 
 from tidewell.errors import SourceBroken
 from tidewell.sources.declarative.http import active
+from tidewell.sources.declarative.paging import BESIDE, read_to_the_end
 
 _LOGGERS = ("airbyte", "airbyte_cdk", "backoff", "requests_cache", "urllib3")
 _LOW_LEVEL = 5
@@ -47,7 +51,7 @@ class Streams(cdk.ConcurrentDeclarativeSource):  # type: ignore[misc] # no types
 
     `trusted` manifests may name Python classes. `strict` ones fail where an answer lacks the list
     of records that they name; Airbyte's own take that for an empty list. `own` ones are known to
-    keep to the language.
+    keep to the language, and their pages are read to the end (`paging.py`).
     """
 
     def __init__(
@@ -105,6 +109,17 @@ class Streams(cdk.ConcurrentDeclarativeSource):  # type: ignore[misc] # no types
                 return _StrictExtractor(plain(*arguments, **named))
 
             factory.PYDANTIC_MODEL_TO_CONSTRUCTOR[DpathExtractorModel] = strict
+        if self._own:
+            made = factory.create_simple_retriever
+
+            def complete(*arguments: Any, **named: Any) -> Any:
+                return read_to_the_end(made(*arguments, **named))
+
+            factory.PYDANTIC_MODEL_TO_CONSTRUCTOR[SimpleRetrieverModel] = complete
+            # Else parents are made by a factory of the CDK's own, with none of this. It is for the
+            # state of parents, which our manifests do not keep.
+            parents = factory.create_parent_stream_config
+            factory.create_parent_stream_config_with_substream_wrapper = parents
         return factory
 
     def _migrate_and_transform_config(
@@ -187,6 +202,9 @@ class _StrictExtractor(DpathExtractor):  # type: ignore[misc] # no types are rea
             yield from self._plain.extract_records(response)
             return
         found = _json(response)
+        if isinstance(found, dict):
+            beside = {n: v for n, v in found.items() if not isinstance(v, list | dict)}
+            setattr(response, BESIDE, beside)
         for part in self._path:
             if not isinstance(found, dict) or part not in found:
                 raise SourceBroken(

@@ -49,8 +49,10 @@ def check(manifest: Mapping[str, Any]) -> None:
             raise SourceRefused(f"Manifest: {key} names Python code, which a manifest may not do.")
         if key == "type" and isinstance(value, str) and value.startswith("Custom"):
             raise SourceRefused(f"Manifest: {value[:60]} needs Python code; use a plain component.")
-        if isinstance(value, str) and ("{{" in value or "{%" in value):
-            _check_template(value)
+        # Names of parameters and headers are templates too.
+        for text in (key, value):
+            if isinstance(text, str) and ("{{" in text or "{%" in text):
+                _check_template(text)
 
 
 class _Measure:

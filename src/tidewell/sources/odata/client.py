@@ -45,13 +45,11 @@ class Client:
         self._trace = environment.trace
         self._timeout = positive(values, "Timeout")
         self._stopping = threading.Event()
+        self._custom = _custom_headers(values.get("CustomHeaders", ""))
         self._login = login(values)
         self._transport = PinnedTransport(environment.egress)
         self._client = httpx.Client(
-            headers={
-                "User-Agent": f"Tidewell/{__version__}",
-                **_custom_headers(values.get("CustomHeaders", "")),
-            },
+            headers={"User-Agent": f"Tidewell/{__version__}"},
             timeout=httpx.Timeout(self._timeout, connect=min(_CONNECT_SECONDS, self._timeout)),
             follow_redirects=False,
             transport=self._transport,
@@ -130,7 +128,10 @@ class Client:
     def _signed(
         self, url: str, headers: Mapping[str, str], started: float
     ) -> tuple[httpx.Response, bytes]:
-        signed = {**headers, **self._login.headers(self._client)}
+        # Custom headers, which may be secrets, are the service's and not its login's.
+        signed = httpx.Headers(self._custom)
+        signed.update(headers)
+        signed.update(self._login.headers(self._client))
         with self._client.stream("GET", url, headers=signed) as answer:
             return answer, self._content(answer, started)
 

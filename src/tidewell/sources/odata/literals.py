@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tidewell.errors import SourceBroken
 from tidewell.sources.odata.metadata import Property, Version
 from tidewell.sources.protocol import Comparison, Operator
 
@@ -82,9 +83,21 @@ def can_be_followed(key: Sequence[Property], version: Version) -> bool:
     return bool(key) and all(one.type in _KEYSET[version] and one.filterable for one in key)
 
 
+def key_of(key: Sequence[Property], row: Any) -> tuple[Any, ...]:
+    """The values of a row's key. Raises SourceBroken where it has none."""
+    try:
+        return tuple(row[one.name] for one in key)
+    except KeyError as error:
+        raise SourceBroken(f"The service left out the property {error} of a row.") from None
+    except TypeError:
+        raise SourceBroken("The service gave a row that is no JSON object.") from None
+
+
 def after(key: Sequence[Property], row: dict[str, Any], version: Version) -> str:
     """The condition for the rows that come after one in the key's order."""
-    values = [literal(one, str(row[one.name]), version) for one in key]
+    values = [
+        literal(one, str(value), version) for one, value in zip(key, key_of(key, row), strict=True)
+    ]
     alternatives = []
     for position, one in enumerate(key):
         equal = [f"{key[i].name} eq {values[i]}" for i in range(position)]

@@ -142,12 +142,16 @@ class _Schemas:
             for key in _children(element, "Key")
             for reference in _children(key, "PropertyRef")
         ]
-        return tuple(
-            self._property(element, keys, closed)
+        elements = [
+            element
             for type_ in chain
             for element in _children(type_, "Property")
             if element.get("Type") != "Edm.Stream"
-        )
+        ]
+        # A part of a key is none, and one over a path (`Address/Code`) is no column.
+        if not set(keys) <= {element.get("Name") for element in elements}:
+            keys = []
+        return tuple(self._property(element, keys, closed) for element in elements)
 
     def _remarks_of(self, qualified: str) -> str:
         element = self._types.get(qualified)

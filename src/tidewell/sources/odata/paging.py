@@ -14,7 +14,7 @@ from tidewell.errors import SourceBroken
 from tidewell.sources.odata.client import AnswerTooLarge, Client
 from tidewell.sources.odata.columnar import ColumnarReader
 from tidewell.sources.odata.dialects import Dialect
-from tidewell.sources.odata.literals import after, can_be_followed
+from tidewell.sources.odata.literals import after, can_be_followed, key_of
 from tidewell.sources.odata.metadata import EntitySet
 
 Cutter = Literal["Auto", "Server", "Client"]
@@ -82,12 +82,12 @@ class Digits(float):
 @dataclass(frozen=True)
 class _Step:
     """A page to ask for. In pages that we cut, `before` rows of the whole and `in_window` rows of
-    this window came before it; `first` is how the last window began."""
+    this window came before it; `first` is the key with which the last window began."""
 
     url: str
     before: int = 0
     in_window: int = 0
-    first: Any = None
+    first: tuple[Any, ...] | None = None
 
 
 class Pages:
@@ -126,7 +126,7 @@ class Pages:
         if ours:
             yield from self._walk(self._window(0, None, None), ours=True)
             return
-        walk = self._walk(_Step(self._url(self._options())), ours=False)
+        walk = self._walk(_Step(self._url(self._options(with_key=self._by_key))), ours=False)
         try:
             first = next(walk, None)
         except AnswerTooLarge:
@@ -164,12 +164,15 @@ class Pages:
         page, link = self._page(step.url)
         rows = page.rows
         before, in_window = step.before + len(rows), step.in_window + len(rows)
-        first = rows[0] if rows and not step.in_window else step.first
-        if rows and not step.in_window and first == step.first:
-            raise SourceBroken(
-                "The service gives the same page again: it takes no notice of how we ask for the "
-                "next one. Set Paging to Server."
-            )
+        first = step.first
+        # Rows without a key may be the same by right.
+        if self._key and rows and not step.in_window:
+            first = key_of(self._key, rows[0])
+            if first == step.first:
+                raise SourceBroken(
+                    "The service gives the same page again: it takes no notice of how we ask for "
+                    "the next one. Set Paging to Server."
+                )
         limit = self._wanted.limit
         if limit is not None and before >= limit:
             return page, None
@@ -179,10 +182,12 @@ class Pages:
             return page, None
         return page, self._window(before, rows[-1] if rows else None, first)
 
-    def _window(self, before: int, last: dict[str, Any] | None, first: Any) -> _Step:
+    def _window(
+        self, before: int, last: dict[str, Any] | None, first: tuple[Any, ...] | None
+    ) -> _Step:
         limit = self._wanted.limit
         top = self._page_size if limit is None else min(self._page_size, limit - before)
-        options = self._options() | {"$top": str(top)}
+        options = self._options(with_key=True) | {"$top": str(top)}
         by_key = self._by_key and (last is not None or not before)
         order = self._wanted.order or tuple(one.name for one in self._key)
         if order:
@@ -196,12 +201,12 @@ class Pages:
             options["$skip"] = str(before)
         return _Step(self._url(options), before, 0, first)
 
-    def _options(self) -> dict[str, str]:
+    def _options(self, *, with_key: bool) -> dict[str, str]:
         wanted = self._wanted
         options = dict(self._dialect.options)
         if wanted.select:
             needed = [one.name for one in self._key if one.name not in wanted.select]
-            options["$select"] = ",".join([*wanted.select, *(needed if self._by_key else [])])
+            options["$select"] = ",".join([*wanted.select, *(needed if with_key else [])])
         if wanted.filter:
             options["$filter"] = wanted.filter
         if wanted.order:

@@ -124,12 +124,10 @@ class RESTDriver:
         """A source over an API; nothing is requested yet."""
         root = _root(values)
         config = _config(values)
-        if values.get("Manifest"):
-            manifest = trust.parse(values["Manifest"])
-        else:
-            manifest = simple_manifest(values, root)
+        is_own = not values.get("Manifest")
+        manifest = simple_manifest(values, root) if is_own else trust.parse(values["Manifest"])
         trust.check(manifest)
-        headers = _headers(values)
+        headers, scheme = _headers(values), values.get("AuthScheme")
         connection = Connection(
             schema=SCHEMA,
             manifest=manifest,
@@ -140,9 +138,11 @@ class RESTDriver:
                 *_texts(config),
             ),
             headers=headers,
-            headers_for=urlsplit(root).netloc,
+            headers_for=root,
+            # The token of OAuthClient is added by the CDK, to every address that it asks.
+            private=("Authorization",) if is_own and scheme == "OAuthClient" else (),
             strict=True,
-            own=not values.get("Manifest"),
+            own=is_own,
             timeout=seconds(values),
         )
         return open_source(connection, environment)

@@ -58,6 +58,9 @@ def _stream(name: str, path: str, values: Mapping[str, str], root: str) -> dict[
         "url": f"{root}/{path}" if path else root,
         "http_method": "GET",
     }
+    size = _number(values, "PageSize", least=1)
+    if values["Paging"] != "None" and values.get("PageSizeParameter"):
+        requester["request_parameters"] = {values["PageSizeParameter"]: str(size)}
     if values.get("AuthScheme") == "OAuthClient":
         requester["authenticator"] = {
             "type": "OAuthAuthenticator",
@@ -118,8 +121,9 @@ def _columns(values: Mapping[str, str], table: str) -> dict[str, Any]:
 
 
 def _paginator(values: Mapping[str, str]) -> dict[str, Any] | None:
+    """How the next page is asked for. That a page is short says nothing (`paging.py`), so that the
+    strategies know of no size."""
     kind = values["Paging"]
-    size = _number(values, "PageSize", least=1)
     parameter = values.get("PageParameter", "")
     match kind:
         case "None":
@@ -127,21 +131,15 @@ def _paginator(values: Mapping[str, str]) -> dict[str, Any] | None:
         case "Page":
             strategy: dict[str, Any] = {
                 "type": "PageIncrement",
-                "page_size": size,
                 "start_from_page": _number(values, "PageStart", least=0),
                 "inject_on_first_request": True,
             }
         case "Offset":
-            strategy = {
-                "type": "OffsetIncrement",
-                "page_size": size,
-                "inject_on_first_request": True,
-            }
+            strategy = {"type": "OffsetIncrement", "inject_on_first_request": True}
         case _:
             following = _expression(values.get("NextField", ""))
             strategy = {
                 "type": "CursorPagination",
-                "page_size": size,
                 "cursor_value": f"{{{{ {following} }}}}",
                 "stop_condition": f"{{{{ not {following} }}}}",
             }
@@ -151,8 +149,6 @@ def _paginator(values: Mapping[str, str]) -> dict[str, Any] | None:
     else:
         default = {"Page": "page", "Offset": "offset", "Cursor": "cursor"}[kind]
         paginator["page_token_option"] = _in_query(parameter or default)
-    if values.get("PageSizeParameter"):
-        paginator["page_size_option"] = _in_query(values["PageSizeParameter"])
     return paginator
 
 
