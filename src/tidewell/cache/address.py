@@ -237,6 +237,8 @@ def _configure(connection: Connection) -> None:
     # From PostgreSQL 14 on a server notices in the middle of a statement that we are gone.
     if connection.info.server_version >= 140_000:
         settings["client_connection_check_interval"] = "5s"
+        # A session rests while its source thinks.
+        settings["idle_session_timeout"] = "0"
     values = {"names": list(settings), "values": list(settings.values())}
     connection.autocommit = True  # one round trip instead of three
     connection.execute(_SQL["set"], values)

@@ -32,10 +32,8 @@ _STAGING = "tidewell_staging"
 _KEYS = "tidewell_keys"
 _ANALYZE_SHARE = 0.1
 """From this share of changed rows on, statistics are made anew; else autovacuum does it."""
-
 _FEW_ROWS = 3000
 """Up to so many rows the usual statistics cost no more than those of a small sample."""
-
 _WHOLE_SHARE = 0.3
 """From this share of rows on that are written, they go straight into the cached table."""
 
@@ -99,6 +97,13 @@ class Load:
             counts = self._refresh(batches, keys, fresh)
         return self._receipt(counts)
 
+    def rehearse(self) -> None:
+        """Refuse now, before all has been read, what would be refused in the end."""
+        with self._connection.transaction(force_rollback=True):
+            self._make_schema()
+            self._make_table()
+        self.made_schema = False
+
     def finish(self, hidden: Place, ranges: Sequence[Loaded]) -> Receipt:
         """Prove and put into place what several processes have loaded; the caller commits."""
         sent = self._fitting.counts
@@ -157,17 +162,21 @@ class Load:
     def _fill(self, batches: Batches) -> int:
         """Straight into a table that is made here."""
         fitted = self._fitting.fitted(batches)
-        self._statements.execute(
-            "make_table", definitions=shape.definitions(self._listed, staged=False)
-        )
+        self._make_table()
         if any(column.staged != column.declared for column in self._listed):
             self._stage(fitted, self._digest)
             return self._merge({c.name: c.declared for c in self._listed}).into_empty()
         return self._copy("copy_frozen", self._table, fitted, self._digest)
 
+    def _make_table(self) -> None:
+        self._statements.execute("make_table", definitions=shape.definitions(self._listed))
+
     def _take(self, hidden: Place) -> int:
         """The table that others have filled."""
-        self._prove(sql.Identifier(hidden.schema, hidden.table), self._digest, self._confirmed)
+        table = sql.Identifier(hidden.schema, hidden.table)
+        # Who holds it is waited for before the proof, and nobody comes between that and the move.
+        self._statements.execute("lock_table", table=table)
+        self._prove(table, self._digest, self._confirmed)
         into_place(self._connection, hidden, self._statements, self._place, self._listed)
         return self._confirmed
 

@@ -76,8 +76,6 @@ class LoadPlan:
     truncate_strings: bool = False
     origin: str = ""
     """Where the rows come from, in words, for the comment on the table."""
-    key_is_unique: bool = False
-    """Whether the source itself keeps the key unique."""
     rebuild: bool = False
     """Whether columns take the source's types also where their values are lost: a full load."""
 

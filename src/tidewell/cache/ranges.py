@@ -58,7 +58,7 @@ def into_place(
     An empty table is made there first: it shows the grants that the schema's default privileges
     give to one.
     """
-    statements_of_place.execute("make_table", definitions=shape.definitions(columns, staged=False))
+    statements_of_place.execute("make_table", definitions=shape.definitions(columns))
     wanted = _grants(connection, place)
     table = sql.Identifier(place.schema, place.table)
 

@@ -148,7 +148,7 @@ def identifiers(names: Sequence[str]) -> sql.Composed:
     return sql.SQL(", ").join(sql.Identifier(name) for name in names)
 
 
-def definitions(columns: Sequence[LoadedColumn], *, staged: bool) -> sql.Composed:
+def definitions(columns: Sequence[LoadedColumn], *, staged: bool = False) -> sql.Composed:
     """The column definitions of a cached or a staging table."""
     return sql.SQL(", ").join(
         sql.SQL("{} {}").format(

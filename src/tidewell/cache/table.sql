@@ -43,6 +43,10 @@ SELECT (SELECT json_agg(json_build_array(attname, format_type(atttypid, atttypmo
 -- A cached table, before its first load.
 CREATE TABLE {table} ({definitions});
 
+-- name: lock_table
+-- For oneself, until the end of the transaction.
+LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE;
+
 -- name: make_staging
 -- Beside the cached table, seen by this session only, gone with it.
 CREATE TEMPORARY TABLE {staging} ({definitions}) ON COMMIT DROP;

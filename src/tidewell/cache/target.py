@@ -231,12 +231,15 @@ class CacheTarget:
         load = Load(self._connection, self._fence, self._place, self._trace, plan, progress)
         with self._errors(), self._nothing_left():
             self._hold()
+            load.rehearse()
             columns = list(load.columns.values())
             hidden = make_hidden(self._connection, self._fence, columns, self._trace)
             self._connection.commit()
             reached("before ranges")
             loaded = fill()
             reached("after ranges")
+            if self._cancelled.is_set():  # nothing was at work that could have been cancelled
+                raise Stopped
             receipt = replace(load.finish(hidden, loaded), watermark=watermark())
             self._note_commit(plan, receipt, load)
             committing()

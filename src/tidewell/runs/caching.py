@@ -176,7 +176,6 @@ class CachingRun:
             time_column=task.time_column or None,
             truncate_strings=task.truncate_strings,
             origin=self._origin(),
-            key_is_unique=not task.merge_keys,
             rebuild=rebuilt,
         )
         if cut:

@@ -20,7 +20,7 @@ from tidewell.cache.plan import CacheColumn, Fence, LoadPlan, Place, Receipt
 from tidewell.cache.rangeload import RangeLoad
 from tidewell.cache.ranges import Loaded
 from tidewell.cache.target import CacheTarget
-from tidewell.errors import CacheError, FencedOut, ValueDoesNotFit
+from tidewell.errors import CacheError, CacheRefused, FencedOut, ValueDoesNotFit
 from tidewell.state.embedded import EmbeddedServer
 
 CATALOGUE = (
@@ -338,6 +338,11 @@ def test_a_user_without_schemas_of_its_own_needs_two(
             in_ranges(poor, [ODD.slice(0, 2), ODD.slice(2)])
             assert len(poor.rows()) == 4
             drop_cached_table(poor.address, poor.job_id)
+            connection.execute('DROP SCHEMA "My shop"')
+            read: list[bool] = []
+            with pytest.raises(CacheRefused, match="may not make the schema My shop"):
+                in_ranges(poor, [ODD], meanwhile=lambda: read.append(True))
+            assert read == []
             connection.execute("ALTER SCHEMA tidewell OWNER TO CURRENT_USER")
             connection.execute(f"GRANT USAGE ON SCHEMA tidewell TO {role}")
             with poor.target() as target:
