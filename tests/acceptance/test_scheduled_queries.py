@@ -131,6 +131,16 @@ def test_insert_update_and_delete_run_at_their_connection(
             "(SELECT AVG(s.pieces) FROM Shop.public.Stock s) AND id < 10",
             1,
         ),
+        (
+            "UPDATE Shop.public.Stock s SET pieces = "
+            "(SELECT MAX(stock.pieces) FROM Shop.public.Stock WHERE stock.id < s.id) WHERE id = 11",
+            1,
+        ),
+        (
+            "DELETE FROM Shop.public.Stock s WHERE NOT EXISTS "
+            "(SELECT 1 FROM Shop.public.Stock WHERE stock.id > s.id)",
+            1,
+        ),
     ):
         job = make(query)
         assert job["lastRun"]["status"] == "JOB_SUCCESS", job
@@ -139,8 +149,7 @@ def test_insert_update_and_delete_run_at_their_connection(
     assert rows(shop, 'SELECT * FROM "Stock" ORDER BY id') == [
         (1, "NAIL", 6),
         (3, "nut", 9),
-        (11, "Ada", 1),
-        (12, "Grace", 1),
+        (11, "Ada", 9),
     ]
 
 
@@ -189,6 +198,17 @@ def test_insert_update_and_delete_run_at_a_mysql_connection(make: Make, till: Ti
             "(SELECT AVG(s.pieces) FROM Till.{schema}.Stock s)",
             1,
         ),
+        (
+            "UPDATE Till.{schema}.Stock s SET pieces = "
+            "(SELECT MAX(stock.pieces) FROM Till.{schema}.Stock WHERE stock.id < s.id) "
+            "WHERE id = 11",
+            1,
+        ),
+        (
+            "DELETE FROM Till.{schema}.Stock s WHERE NOT EXISTS "
+            "(SELECT 1 FROM Till.{schema}.Stock WHERE stock.id > s.id)",
+            1,
+        ),
     ):
         job = make(query.replace("{schema}", schema))
         assert job["lastRun"]["status"] == "JOB_SUCCESS", job
@@ -196,8 +216,7 @@ def test_insert_update_and_delete_run_at_a_mysql_connection(make: Make, till: Ti
     assert ask("SELECT * FROM Stock ORDER BY id") == [
         (1, "NAIL", 6),
         (3, "nut", 9),
-        (11, "Ada", 1),
-        (12, "Grace", 1),
+        (11, "Ada", 9),
     ]
 
 

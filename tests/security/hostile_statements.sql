@@ -232,3 +232,8 @@ SELECT a.id FROM {t} AS a ANTI JOIN {u} AS b ON a.id = b.id AND a.id = 5
 SELECT a.id FROM {t} AS a SEMI JOIN {u} AS b ON a.id = b.id
 SELECT a.id FROM {t} AS a ASOF JOIN {u} AS b ON a.id >= b.id
 SELECT a.id FROM {t} AS a POSITIONAL JOIN {u} AS b
+
+-- tables in parentheses
+SELECT x.rolname FROM {t}, {u}, (pg_catalog.pg_authid) AS x
+SELECT * FROM (pg_catalog.pg_class) x, {t}, {u}
+SELECT x.relname FROM {t} JOIN (pg_catalog.pg_class) x ON true, {u}

@@ -7,15 +7,18 @@ its own relations in for, and columns under their true names.
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 
 import pyarrow as pa
 from sqlglot import exp
 from sqlglot.errors import OptimizeError, SchemaError
 from sqlglot.optimizer.qualify import qualify
-from sqlglot.optimizer.scope import Scope, traverse_scope
-from sqlglot.schema import MappingSchema
+from sqlglot.optimizer.resolver import Resolver
+from sqlglot.optimizer.scope import Scope, find_all_in_scope, traverse_scope
+from sqlglot.schema import MappingSchema, Schema
 
 from tidewell.errors import QueryFailed
+from tidewell.query.aliases import give_aliases
 from tidewell.query.dialect import Tidewell
 from tidewell.query.naming import Catalog, Named
 from tidewell.query.places import failure, refused
@@ -57,12 +60,17 @@ class Bound:
     outputs: tuple[Output, ...] = field(default=())
 
 
-def bind(query: exp.Query, catalog: Catalog) -> Bound:
-    """Find tables and columns. Raises QueryFailed with the place of what does not exist."""
+def bind(
+    query: exp.Query, catalog: Catalog, reserved: Iterable[str] = (), *, at_source: bool = False
+) -> Bound:
+    """Find tables and columns. Raises QueryFailed with the place of what does not exist.
+
+    No table gets an alias that is `reserved`; `at_source`: copies do not count.
+    """
     original, query = query, query.copy()
     texts = _keep_spelling(query)
     _ignore_what_exists_selects(query)
-    uses = _put_keys(query, catalog)
+    uses = _put_keys(query, catalog, reserved, at_source=at_source)
     _fold_names(query, uses.values())
     schema = MappingSchema(
         {
@@ -74,6 +82,7 @@ def bind(query: exp.Query, catalog: Catalog) -> Bound:
     )
     try:
         bound = qualify(query, dialect=Tidewell, schema=schema, validate_qualify_columns=False)
+        _complete_orders(bound, schema)
         _check_columns(bound, uses)
         adapt_types(bound, schema)
     except (OptimizeError, SchemaError) as error:
@@ -144,32 +153,36 @@ def _ignore_what_exists_selects(query: exp.Query) -> None:
             inner.set("expressions", [exp.Literal.number(1)])
 
 
-def _put_keys(query: exp.Query, catalog: Catalog) -> dict[str, Use]:
+def _put_keys(
+    query: exp.Query, catalog: Catalog, reserved: Iterable[str], *, at_source: bool
+) -> dict[str, Use]:
     """Replace each name of a table by a key of its own; what is no table's name stays."""
     uses: dict[str, Use] = {}
+    tables: dict[str, exp.Table] = {}
+    seen = set()
+    own = {one.alias.lower() for one in query.find_all(exp.CTE)}
+    keys = (key for number in count() if (key := f"use {number}") not in own)
     for scope in traverse_scope(query):
-        taken = {name for name, source in scope.sources.items() if isinstance(source, Scope)}
         for table in scope.tables:
+            seen.add(id(table))
             if _is_cte(table, scope):
                 continue
-            named = catalog.find(table)
-            key = f"use {len(uses)}"
+            named = catalog.find(table, live=at_source)
+            key = next(keys)
             written = (table.catalog, table.db, table.name)
             uses[key] = Use(key, named, _by_folded_name(named.columns), written)
-            _follow_long_names(scope, table)
-            alias = table.alias or _free_name(table.name, taken)
-            taken.add(alias)
-            table.set("catalog", None)
-            table.set("db", None)
-            identifier = exp.to_identifier(key, quoted=True)
-            identifier.meta.update(table.this.meta)
-            table.set("this", identifier)
-            given = table.args.get("alias")
-            if given is None or not given.this:
-                table.set("alias", exp.TableAlias(this=exp.to_identifier(alias, quoted=True)))
-    for column in query.find_all(exp.Column):
-        column.set("catalog", None)
-        column.set("db", None)
+            tables[key] = table
+    for table in query.find_all(exp.Table):
+        # An engine would get a name that was never looked for.
+        if id(table) not in seen:
+            raise refused(table, "parentheses with a name take a SELECT: (SELECT * FROM …) AS name")
+    give_aliases(query, {id(table): uses[key].named for key, table in tables.items()}, reserved)
+    for key, table in tables.items():
+        table.set("catalog", None)
+        table.set("db", None)
+        identifier = exp.to_identifier(key, quoted=True)
+        identifier.meta.update(table.this.meta)
+        table.set("this", identifier)
     return uses
 
 
@@ -177,28 +190,6 @@ def _is_cte(table: exp.Table, scope: Scope) -> bool:
     if table.db or table.catalog:
         return False
     return any(name.casefold() == table.name.casefold() for name in scope.cte_sources)
-
-
-def _free_name(name: str, taken: Iterable[str]) -> str:
-    folded = {one.casefold() for one in taken}
-    number, free = 2, name
-    while free.casefold() in folded:
-        free, number = f"{name} {number}", number + 1
-    return free
-
-
-def _follow_long_names(scope: Scope, table: exp.Table) -> None:
-    """Columns written as Catalog.Schema.Table.Column go by the table's alias from here on."""
-    if not table.db:
-        return
-    for column in scope.expression.find_all(exp.Column):
-        parts = [column.args.get(part) for part in ("table", "db", "catalog")]
-        if parts[1] is None:
-            continue
-        theirs = [part.name.casefold() for part in parts if part is not None]
-        ours = [part.casefold() for part in (table.name, table.db, table.catalog) if part]
-        if theirs == ours[: len(theirs)] and table.alias:
-            column.set("table", exp.to_identifier(table.alias, quoted=True))
 
 
 def _by_folded_name(columns: Sequence[Column]) -> dict[str, Column]:
@@ -226,6 +217,39 @@ def _fold_names(query: exp.Query, uses: Iterable[Use]) -> None:
     for column in query.find_all(exp.Column):
         if column.name in exact:
             column.this.set("this", exact[column.name])
+
+
+def _complete_orders(bound: exp.Query, schema: Schema) -> None:
+    """ORDER BY and DISTINCT ON take an output by its name alone; in an expression a name means a
+    table's column, and an output only where no table has it."""
+    for scope in traverse_scope(bound):
+        select = scope.expression
+        if not isinstance(select, exp.Select):
+            continue
+        order, distinct = select.args.get("order"), select.args.get("distinct")
+        on = distinct.args.get("on") if distinct else None
+        parts = [one.this for one in order.expressions] if order else []
+        parts += on.expressions if on else []
+        resolver = Resolver(scope, schema)
+        for part in parts:
+            if isinstance(part.unnest(), exp.Column):
+                continue
+            for column in list(find_all_in_scope(part, exp.Column)):
+                if not column.table:
+                    _complete(column, select, resolver)
+
+
+def _complete(column: exp.Column, select: exp.Select, resolver: Resolver) -> None:
+    table = resolver.get_table(column)
+    if table is not None:
+        column.set("table", exp.to_identifier(table.name, quoted=True))
+        return
+    outputs = [one.unalias() for one in select.selects if one.alias_or_name == column.name]
+    if len(outputs) > 1:
+        raise refused(column, f"the column {column.name[:60]!r} is there several times: name one")
+    # A table that is read twice would need a second key.
+    if outputs and outputs[0].find(exp.Query) is None:
+        column.replace(exp.paren(outputs[0].copy()))
 
 
 def _check_columns(bound: exp.Query, uses: Mapping[str, Use]) -> None:

@@ -24,7 +24,7 @@ from tidewell.query.places import failure
 from tidewell.query.plans import Plan
 from tidewell.query.result import Chunk, Result, ResultColumn, base64_of
 from tidewell.query.sessions import SESSIONS
-from tidewell.query.typing import is_a
+from tidewell.query.typing import WIDE, is_a
 from tidewell.sources.protocol import Column
 from tidewell.state.statements import statements
 
@@ -249,7 +249,9 @@ def statement_of(bound: Bound) -> str:
     """The statement as PostgreSQL runs it, over the places of its tables."""
     places = {use.key: use.named.copy.place for use in bound.uses if use.named.copy}
 
-    def put(node: exp.Expr) -> exp.Expr:
+    query = bound.query.copy()
+    # What is replaced takes its parts along: parts come before what they are part of.
+    for node in reversed(list(query.walk(bfs=False))):
         if isinstance(node, exp.Table) and node.name in places:
             place = places[node.name]
             node.set("this", exp.to_identifier(place.table, quoted=True))
@@ -258,24 +260,26 @@ def statement_of(bound: Bound) -> str:
             # PostgreSQL would cut it itself, and take two such names for one.
             node.set("this", fitted(node.name))
         elif isinstance(node, exp.Round | exp.Trunc) and node.args.get("decimals"):
-            return _with_digits(node)
-        return node
-
-    query = bound.query.transform(put)
+            _with_digits(node)
+        elif isinstance(node, exp.Div) and node.meta.get("whole") and is_a(node, {WIDE}):
+            # It may be one of numerics here, which would have a fraction.
+            node.replace(exp.IntDiv(this=node.this, expression=node.expression))
+        elif isinstance(node, exp.Log) and node.name == "10":
+            # With a base PostgreSQL takes numerics only; its base is 10 where none is given.
+            node.replace(exp.Log(this=node.expression))
     try:
         return query.sql(dialect="postgres", comments=False, unsupported_level=ErrorLevel.IMMEDIATE)
     except UnsupportedError as error:
         raise failure(str(error).rstrip(".")) from error
 
 
-def _with_digits(node: exp.Round | exp.Trunc) -> exp.Expr:
+def _with_digits(node: exp.Round | exp.Trunc) -> None:
     """PostgreSQL rounds numerics only to digits after the point."""
     floats = {exp.DataType.Type.DOUBLE, exp.DataType.Type.FLOAT}
     was_float = is_a(node.this, floats)
-    if is_a(node.this, {exp.DataType.Type.DECIMAL}):
-        return node
     node.set("this", exp.cast(node.this, "decimal"))
-    return exp.cast(node, "double") if was_float else node
+    if was_float:
+        node.replace(exp.cast(node.copy(), "double"))
 
 
 def _decimal(precision: Any, scale: Any) -> pa.DataType:

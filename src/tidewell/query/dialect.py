@@ -73,6 +73,7 @@ def unit_of(argument: exp.Expr) -> str:
 
 
 _PART = _template("CAST(EXTRACT(x FROM :value) AS INT)")
+_SECOND = _template("CAST(FLOOR(EXTRACT(second FROM :value)) AS INT)")
 _DOW = _template("CAST(EXTRACT(dow FROM :value) AS INT) + 1")
 
 
@@ -81,8 +82,12 @@ def _part(unit: str) -> Builder:
         (value,) = _exactly(arguments, 1)
         if unit == "dow":
             return _DOW(value=value)
+        if unit == "second":
+            return _SECOND(value=value)
         built = _PART(value=value)
-        for extract in built.find_all(exp.Extract):
+        # The first is the template's own; the value may have others.
+        extract = built.find(exp.Extract)
+        if extract:
             extract.set("this", exp.var(unit.upper()))
         return built
 
@@ -133,7 +138,9 @@ def _date_add(arguments: Arguments) -> exp.Expr:
     if name == "quarter":
         name, count = "month", exp.Mul(this=exp.paren(count), expression=exp.Literal.number(3))
     built = _ADD(value=value, count=exp.cast(count, "int"))
-    for interval in built.find_all(exp.Interval):
+    # The first is the template's own; the value and the count may have others, further down.
+    interval = built.find(exp.Interval)
+    if interval:
         interval.set("unit", exp.var({"dow": "day", "doy": "day"}.get(name, name).upper()))
     return built
 

@@ -24,7 +24,7 @@ from tidewell.query.cachedreader import CachedTable
 from tidewell.query.live import LiveSession, SourceTable, Table, computable
 from tidewell.query.livetext import statement_of as live_statement
 from tidewell.query.naming import Catalog, Connected, Copy, Named
-from tidewell.query.placeholders import put_parameters
+from tidewell.query.placeholders import put_parameters, type_parameters
 from tidewell.query.plans import PLANS, Plan, key_of
 from tidewell.query.pushdown import Pushed, joins_several, pushable
 from tidewell.query.reading import Statement, parsed_statement, read, with_place
@@ -215,6 +215,7 @@ class Engine:
         return bind(statement.query, self.catalog)
 
     def _planned(self, statement: Statement, parameters: Mapping[str, Any]) -> Plan:
+        type_parameters(statement.query, parameters)
         bound = self._bound(statement)
         cached = bool(bound.uses) and all(use.named.copy for use in bound.uses)
         # A statement that runs in the cache as a whole has nothing to push down but itself.

@@ -5,10 +5,14 @@ from sqlglot.errors import ErrorLevel, UnsupportedError
 
 from tidewell.query.binding import Bound
 from tidewell.query.places import failure, refused
+from tidewell.query.typing import is_a
 
 _DIVISIONS = (exp.Div, exp.IntDiv, exp.Mod)
 _ESCAPE = "\\"
 """What PostgreSQL escapes in a pattern by where a statement does not say."""
+_DECIMAL, _WHOLE_DECIMAL = "decimal(38, 12)", "decimal(38, 0)"
+"""What a decimal without a precision is. DuckDB's would have three digits after the point; a
+product of two of these has 14 before it."""
 _BY_ZERO = "division by zero"
 """PostgreSQL's own words."""
 
@@ -24,9 +28,10 @@ def statement_of(bound: Bound) -> str:
             node.replace(exp.IntDiv(this=node.this, expression=node.expression))
         elif isinstance(node, exp.Cast) and node.to.this in exp.DataType.TEXT_TYPES:
             _cut(node)
-        elif isinstance(node, exp.Extract) and node.expression.is_type("timestamptz"):
-            # Of a time without a zone DuckDB tells it: the session is in UTC, as all times are.
-            node.set("expression", exp.cast(node.expression, "timestamp"))
+        elif isinstance(node, exp.Cast) and node.to.is_type("decimal") and not node.to.expressions:
+            _keep_digits(node)
+        elif isinstance(node, exp.Extract):
+            _extract(node)
         elif isinstance(node, exp.Like | exp.ILike):
             _escape(node)
         elif isinstance(node, exp.SimilarTo):
@@ -55,6 +60,28 @@ def _cut(cast: exp.Cast) -> None:
     if lengths:
         cast.set("to", exp.DataType.build("text"))
         cast.replace(exp.Left(this=cast.copy(), expression=lengths[0].this.copy()))
+
+
+def _keep_digits(cast: exp.Cast) -> None:
+    """A decimal that tells its precision stays as it is."""
+    value = cast.this
+    known = value.type
+    if known and known.is_type("decimal") and known.expressions:
+        cast.replace(value)
+    else:
+        whole = is_a(value, exp.DataType.INTEGER_TYPES)
+        cast.set("to", exp.DataType.build(_WHOLE_DECIMAL if whole else _DECIMAL, dialect="duckdb"))
+
+
+def _extract(node: exp.Extract) -> None:
+    if node.expression.is_type("timestamptz"):
+        # Of a time without a zone DuckDB tells it: the session is in UTC, as all times are.
+        node.set("expression", exp.cast(node.expression, "timestamp"))
+    if node.name.upper() == "SECOND":
+        # DuckDB's has no fraction.
+        node.set("this", exp.var("MICROSECONDS"))
+        millionth = exp.Literal.number("0.000001")
+        node.replace(exp.paren(exp.Mul(this=node.copy(), expression=millionth)))
 
 
 def _refuse_zero(node: exp.Binary) -> None:

@@ -11,14 +11,26 @@ from uuid import UUID
 from tidewell.errors import InvalidRequest
 from tidewell.query.codes import Code
 
+_MOST_DIGITS = 38
+"""What DuckDB's decimals hold; it takes longer ones for doubles."""
+
+
+def _decimal(value: Any) -> Decimal:
+    """A decimal with all its digits: DuckDB takes 1E+3 for 1.000."""
+    read = Decimal(str(value))
+    exponent = read.as_tuple().exponent
+    shortened = isinstance(exponent, int) and exponent > 0
+    return Decimal(f"{read:f}") if shortened and read.adjusted() < _MOST_DIGITS else read
+
+
 _READERS: dict[Code, Callable[[Any], Any]] = {
     Code.BINARY: lambda value: base64.b64decode(value, validate=True),
     Code.DATE: date.fromisoformat,
     Code.TIME: time.fromisoformat,
     Code.TIMESTAMP: datetime.fromisoformat,
     Code.UUID: UUID,
-    Code.DECIMAL: lambda value: Decimal(str(value)),
-    Code.NUMERIC: lambda value: Decimal(str(value)),
+    Code.DECIMAL: _decimal,
+    Code.NUMERIC: _decimal,
 }
 _NUMBERS = frozenset(
     {Code.TINYINT, Code.SMALLINT, Code.INTEGER, Code.BIGINT, Code.FLOAT, Code.DOUBLE}

@@ -200,7 +200,7 @@ def _value(
     if constant is None or isinstance(constant, bool):
         return None
     if pa.types.is_integer(kind):
-        return str(constant) if isinstance(constant, int) else None
+        return _whole(constant, kind)
     if pa.types.is_decimal(kind):
         return _decimal(constant, kind)
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
@@ -217,6 +217,15 @@ def _value(
         moment = _moment(constant)
         return None if moment is None else moment.isoformat() + ("Z" if kind.tz else "")
     return None
+
+
+def _whole(constant: Any, kind: pa.DataType) -> str | None:
+    """A source may refuse a number that its column cannot hold."""
+    if not isinstance(constant, int):
+        return None
+    most = 2 ** (kind.bit_width - pa.types.is_signed_integer(kind))
+    least = -most if pa.types.is_signed_integer(kind) else 0
+    return str(constant) if least <= constant < most else None
 
 
 def _decimal(constant: Any, kind: pa.DataType) -> str | None:
@@ -294,7 +303,9 @@ def _limit(scope: Scope) -> _Limit | None:
     limit = select.args.get("limit")
     if limit is None:
         return None
-    count = limit.args.get("expression") or limit.args.get("count")
+    # FETCH FIRST ROW ONLY has no number.
+    one = exp.Literal.number(1)
+    count = limit.args.get("expression") or limit.args.get("count") or one
     offset = select.args.get("offset")
     return _Limit(_apart(count), _apart(offset.expression) if offset else None)
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC
-from decimal import Decimal
+from datetime import UTC, timedelta
+from decimal import Context, Decimal, InvalidOperation
 from typing import Any, TypeAlias
 
 import orjson
@@ -11,10 +11,14 @@ import pyarrow as pa
 
 from tidewell.query.binding import Output
 from tidewell.query.codes import Code, code_of, sizes
+from tidewell.query.places import failure
 
 Row = Sequence[Any]
 Chunk: TypeAlias = Any
 """A `pa.RecordBatch`, or a list of rows."""
+
+_DIGITS = Context(prec=76)
+"""Twice what a decimal of 128 bits holds: Python rounds to 28 digits otherwise."""
 
 
 @dataclass(frozen=True)
@@ -114,9 +118,20 @@ def _values(column: pa.Array) -> list[Any]:
         return [None if one is None else one.astimezone(UTC) for one in column.to_pylist()]
     if column.null_count == 0 and (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
         return list(column.to_numpy().tolist())
-    if pa.types.is_duration(kind) or pa.types.is_interval(kind):
+    if pa.types.is_duration(kind):
         return [None if one is None else str(one) for one in column.to_pylist()]
+    if pa.types.is_interval(kind):
+        return [None if one is None else str(_span(one)) for one in column.to_pylist()]
     return list(column.to_pylist())
+
+
+def _span(interval: pa.MonthDayNano) -> timedelta:
+    """An interval as psycopg reads one from the cache: a year of 365 days, a month of 30."""
+    months, days, nanoseconds = interval
+    years, rest = divmod(abs(months), 12)
+    counted = 365 * years + 30 * rest
+    days += counted if months > 0 else -counted
+    return timedelta(days=days, microseconds=nanoseconds // 1000)
 
 
 def _array(values: Row, kind: pa.DataType) -> pa.Array:
@@ -125,7 +140,12 @@ def _array(values: Row, kind: pa.DataType) -> pa.Array:
         return pa.ExtensionArray.from_storage(kind, stored)
     if pa.types.is_decimal(kind):
         step = Decimal(1).scaleb(-kind.scale)
-        values = [
-            None if one is None or not one.is_finite() else one.quantize(step) for one in values
-        ]
+        try:
+            fitted = [
+                None if one is None or not one.is_finite() else one.quantize(step, context=_DIGITS)
+                for one in values
+            ]
+            return pa.array(fitted, kind)
+        except (InvalidOperation, pa.ArrowInvalid):
+            raise failure(f"a number has more digits than a {kind} holds: cast it") from None
     return pa.array(values, kind)

@@ -9,7 +9,6 @@ from uuid import UUID
 
 from sqlglot import exp
 from sqlglot.errors import ErrorLevel, UnsupportedError
-from sqlglot.optimizer.scope import traverse_scope
 
 from tidewell.query.allowed import check_allowed
 from tidewell.query.binding import Bound, bind
@@ -30,6 +29,8 @@ _UNAVAILABLE = {
     "partition": "PARTITION is not available",
     "default": "DEFAULT VALUES is not available: use INSERT … SELECT",
 }
+_KNOWN = {"this", "expression", "expressions", "where", "with_"}
+"""The parts that are looked at. Any other would be left out of what runs, and so change it."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,14 @@ def bind_write(statement: exp.Expr, catalog: Catalog) -> Insertion | Change:
     for name, why in _UNAVAILABLE.items():
         if statement.args.get(name):
             raise refused(statement, why)
+    for name, part in statement.args.items():
+        if part and name not in _KNOWN:
+            raise refused(statement, f"{name.strip('_').upper()} is not available here")
+    if isinstance(statement.this, exp.Table) and statement.this.args.get("joins"):
+        raise refused(statement, "name one table: others stand in subqueries")
+    if statement.args.get("with_") and not isinstance(statement, exp.Insert):
+        # MariaDB takes none there, and Python's SQLite then does not tell how many rows it were.
+        raise refused(statement, "WITH stands in the subquery that reads it, not before the table")
     if isinstance(statement, exp.Insert):
         return _insertion(statement, catalog)
     if isinstance(statement, exp.Update):
@@ -90,6 +99,8 @@ def _insertion(statement: exp.Insert, catalog: Catalog) -> Insertion:
     if not isinstance(select, exp.Query) or isinstance(select, exp.Values):
         raise refused(table, "INSERT takes its rows from a SELECT")
     if statement.args.get("with_"):
+        if select.args.get("with_"):
+            raise refused(table, "one WITH is enough: put all that they define into the first")
         select = select.copy()
         select.set("with_", statement.args["with_"].copy())
     check_allowed(select)
@@ -105,54 +116,62 @@ def _insertion(statement: exp.Insert, catalog: Catalog) -> Insertion:
 
 def _update(statement: exp.Update, catalog: Catalog) -> Change:
     target = _target(statement.this, catalog)
-    assigned: list[Column] = []
+    assigned: list[exp.Column] = []
     values: list[exp.Expr] = []
     for one in statement.expressions:
         if not isinstance(one, exp.EQ) or not isinstance(one.this, exp.Column):
             raise refused(one, "SET takes column = value")
-        assigned.append(_column(target, one.this.this))
+        assigned.append(one.this)
         values.append(one.expression)
-    bound, alias = _as_select(statement, values, catalog)
+    columns = [_column(target, one.this) for one in assigned]
+    # The columns too, so that one of another table is found out.
+    bound = _as_select(statement, target, [*assigned, *values], catalog)
+    table = _placed(bound, target)
     settings = [
         exp.EQ(
-            this=exp.column(exp.to_identifier(column.name, quoted=True)), expression=value.unalias()
+            this=exp.column(exp.to_identifier(column.name, quoted=True)),
+            expression=_without_alias(value),
         )
-        for column, value in zip(assigned, bound.query.selects, strict=True)
+        for column, value in zip(columns, bound.query.selects[len(columns) :], strict=True)
     ]
-    table = _placed(bound, target, alias)
     where = bound.query.args.get("where")
     return Change(target, exp.Update(this=table, expressions=settings, where=where))
 
 
+def _without_alias(value: exp.Expr) -> exp.Expr:
+    """A value as it was before `_as_select`; a subquery has its alias inside."""
+    if isinstance(value, exp.Subquery):
+        value.set("alias", None)
+    return value.unalias()
+
+
 def _deletion(statement: exp.Delete, catalog: Catalog) -> Change:
     target = _target(statement.this, catalog)
-    bound, alias = _as_select(statement, [exp.Literal.number(1)], catalog)
-    table = _placed(bound, target, alias)
+    bound = _as_select(statement, target, [exp.Literal.number(1)], catalog)
+    table = _placed(bound, target)
     return Change(target, exp.Delete(this=table, where=bound.query.args.get("where")))
 
 
-def _as_select(statement: exp.Expr, values: list[exp.Expr], catalog: Catalog) -> tuple[Bound, str]:
-    """The SELECT over the same table with the same condition, bound."""
-    table = statement.this.copy()
-    alias = table.alias or table.name
-    where = statement.args.get("where")
+def _as_select(
+    statement: exp.Expr, target: Named, values: list[exp.Expr], catalog: Catalog
+) -> Bound:
+    """The SELECT over the same table with the same condition, bound. It runs at the source, so
+    copies do not count; the target's own name is kept for it, and names nothing else."""
     named = [exp.alias_(value.copy(), f"value {n}", quoted=True) for n, value in enumerate(values)]
-    select = exp.select(*named).from_(table)
+    select = exp.select(*named).from_(statement.this.copy())
+    where = statement.args.get("where")
     if where is not None:
         select.set("where", where.copy())
     check_allowed(select)
-    bound = bind(select, catalog)
-    return bound, alias.lower()
+    return bind(select, catalog, [target.table], at_source=True)
 
 
-def _placed(bound: Bound, target: Named, alias: str) -> exp.Table:
-    """Put true tables in for keys; the target goes by its own name instead of an alias."""
+def _placed(bound: Bound, target: Named) -> exp.Table:
+    """Put true tables in for keys; the target goes by its own name, as not every database has an
+    alias there."""
     named = {use.key: use.named for use in bound.uses}
-    placed = None
-    # Columns of the target, those in subqueries too; not those of another use of the same name.
-    of_target = [
-        column for column in list(traverse_scope(bound.query))[-1].columns if column.table == alias
-    ]
+    own = bound.query.args["from_"].this
+    alias = own.alias
     for table in list(bound.query.find_all(exp.Table)):
         one = named.get(table.name)
         if one is None:
@@ -162,16 +181,12 @@ def _placed(bound: Bound, target: Named, alias: str) -> exp.Table:
                 f"{one.full_name} is not in {target.catalog}: UPDATE and DELETE look only at the "
                 "connection that they change"
             )
-        is_target = table.parent is bound.query.args.get("from_")
         table.set("this", exp.to_identifier(one.table, quoted=True))
         table.set("db", exp.to_identifier(one.schema, quoted=True))
-        if is_target:
-            placed = exp.Table(this=table.this.copy(), db=table.args["db"].copy())
-            for column in of_target:
-                column.set("table", table.this.copy())
-    if placed is None:
-        raise failure("its table cannot be told")
-    return placed
+    for column in bound.query.find_all(exp.Column):
+        if column.table == alias:
+            column.set("table", own.this.copy())
+    return exp.Table(this=own.this.copy(), db=own.args["db"].copy())
 
 
 def _target(table: exp.Expr, catalog: Catalog) -> Named:

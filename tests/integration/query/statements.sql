@@ -1079,3 +1079,93 @@ SELECT v.id, w.id FROM visits v JOIN visits w ON v.code LIKE w.pattern ORDER BY 
 SELECT id FROM Crm.public.visits WHERE code LIKE 'A!_%' ESCAPE '!' ORDER BY id
 =>
 SELECT id FROM visits WHERE code LIKE 'A!_%' ESCAPE '!' ORDER BY id
+
+-- name: a sum of large whole numbers divided by a whole one
+SELECT SUM(CAST(age AS BIGINT)) / 7, (1 + SUM(CAST(age AS BIGINT))) / 7 / 2 FROM Crm.public.people
+=>
+SELECT sum(age) / 7, (1 + sum(age)) / 7 / 2 FROM people
+
+-- name: such sums in a derived table
+SELECT t.s / 7, t.q / 2 FROM (SELECT SUM(CAST(age AS BIGINT)) AS s, SUM(CAST(age AS BIGINT)) / 3 AS q FROM Crm.public.people) t
+=>
+SELECT sum(age) / 7, sum(age) / 3 / 2 FROM people
+
+-- name: parts of times divided by whole numbers
+SELECT id, EXTRACT(hour FROM placed) / 24, HOUR(placed) / 5, EXTRACT(second FROM placed) / 2 FROM Crm.public.orders
+=>
+SELECT id, 0, extract(hour FROM placed)::int / 5, extract(second FROM placed) / 2 FROM orders
+
+-- name: seconds are not rounded
+SELECT id, SECOND(at), DATEPART(ss, at), EXTRACT(second FROM at) FROM Crm.public.visits
+=>
+SELECT id, floor(extract(second FROM at))::int, floor(extract(second FROM at))::int, extract(second FROM at) FROM visits
+
+-- name: functions of times in one another
+SELECT id, DATEADD(day, 1, DATEADD(month, DATEPART(month, day), day)), YEAR(DATEFROMPARTS(YEAR(day), MONTH(day), 1)) FROM Crm.public.orders
+=>
+SELECT id, day + extract(month FROM day)::int * interval '1 month' + interval '1 day', extract(year FROM day)::int FROM orders
+
+-- name: times between times
+SELECT id, placed - CAST('2024-02-01' AS TIMESTAMP), CAST('1 year 2 months 3 days 00:00:01.5' AS INTERVAL) FROM Crm.public.orders
+=>
+SELECT id, placed - '2024-02-01'::timestamp, interval '1 year 2 months 3 days 00:00:01.5' FROM orders
+
+-- name: decimals without a precision
+SELECT id, CAST('1.23456' AS DECIMAL), CAST(total AS DECIMAL) * CAST(id AS NUMERIC), CONVERT(DECIMAL, CAST(total AS DOUBLE) / 8) FROM Crm.public.orders
+=>
+SELECT id, 1.23456, total * id, total / 8 FROM orders
+
+-- name: LOG10 of a double
+SELECT id, LOG10(id), LOG10(CAST(id AS DOUBLE)) FROM Crm.public.people
+=>
+SELECT id, log(id::float8), log(id::float8) FROM people
+
+-- name: a decimal and a double, rounded
+SELECT id, ROUND(total * CAST(0.5 AS DOUBLE), 1), ROUND(CAST(0.5 AS DOUBLE) * id, 0) FROM Crm.public.orders WHERE id <> 1 AND id <> 3 AND id <> 5
+=>
+SELECT id, round(total * 0.5, 1), round(0.5 * id) FROM orders WHERE id IN (2, 4)
+
+-- name: a subquery, rounded
+SELECT name, ROUND((SELECT AVG(age) FROM Crm.public.people), 1) FROM Crm.public.cities
+=>
+SELECT name, round((SELECT avg(age) FROM people), 1) FROM cities
+
+-- name: FETCH FIRST without a number
+SELECT 'x' AS x FROM Crm.public.people FETCH FIRST ROW ONLY
+=>
+SELECT 'x'
+
+-- name: numbers that the columns cannot hold
+SELECT id FROM Crm.public.people WHERE id < 99999999999 AND age > -99999999999
+=>
+SELECT id FROM people WHERE age IS NOT NULL
+
+-- name: order by an expression over a column with a capital letter
+SELECT [Odd Name], Code FROM Crm.public.[odd table] ORDER BY LENGTH([Odd Name]), UPPER("Code") DESC
+=>
+SELECT "Odd Name", "Code" FROM "odd table" ORDER BY length("Odd Name"), upper("Code") DESC
+
+-- name: order by an expression over an output
+SELECT city AS place, COUNT(*) AS number FROM Crm.public.people WHERE city IS NOT NULL GROUP BY city ORDER BY number * -1, LENGTH(place)
+=>
+SELECT city, count(*) FROM people WHERE city IS NOT NULL GROUP BY city ORDER BY count(*) * -1, length(city)
+
+-- name: in an expression of ORDER BY a column comes before an output
+SELECT UPPER(LEFT(name, 1)) AS name FROM Crm.public.people ORDER BY LENGTH(name), name
+=>
+SELECT upper(left(name, 1)) AS name FROM people ORDER BY length(name), name
+
+-- name: the table outside by its full name
+SELECT COUNT(*) FROM Crm.public.orders WHERE EXISTS (SELECT 1 FROM Crm.public.orders o WHERE o.person = Crm.public.orders.person AND o.id < Crm.public.orders.id)
+=>
+SELECT count(*) FROM orders a WHERE EXISTS (SELECT 1 FROM orders o WHERE o.person = a.person AND o.id < a.id)
+
+-- name: one alias inside and outside
+SELECT o.id FROM Crm.public.people o WHERE EXISTS (SELECT 1 FROM Crm.public.orders o WHERE o.person = boss)
+=>
+SELECT id FROM people p WHERE EXISTS (SELECT 1 FROM orders o WHERE o.person = p.boss)
+
+-- name: aliases that differ by case alone
+SELECT "P".id, "p".name FROM Crm.public.people "P" JOIN Crm.public.people "p" ON "P".boss = "p".id
+=>
+SELECT a.id, b.name FROM people a JOIN people b ON a.boss = b.id

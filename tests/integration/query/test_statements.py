@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from tests.conftest import new_cache_database
 from tests.integration.query.test_tpch import address_of
 from tests.tpch import Account, answer_of
 from tidewell.errors import QueryFailed
+from tidewell.query.result import as_rows
 from tidewell.state.embedded import EmbeddedServer
 
 CRM = "Crm"
@@ -125,6 +127,17 @@ def test_it_means_what_it_means(world: World, case: Case, kind: str) -> None:
 def rows(found: list[tuple[Any, ...]]) -> list[list[str]]:
     """Rows with values that compare and sort, whatever type an engine gives a number."""
     return [[repr(tpch.comparable(value)) for value in row] for row in found]
+
+
+@pytest.mark.parametrize("kind", KEPT)
+def test_a_parameter_means_what_its_value_means(world: World, kind: str) -> None:
+    statement = """SELECT id / @whole, (SELECT MAX(id) FROM Crm.public.people) / @whole, id * @rate,
+        @large + 1 FROM Crm.public.orders WHERE id = 5 AND total <> @rate AND total * @rate < 0"""
+    rate, large = Decimal("0.0725"), Decimal("1234567890123456.5")
+    with world.account.engine(world.spill, [(CRM, table) for table in KEPT[kind]]) as engine:
+        result = engine.run(statement, {"whole": 2, "rate": rate, "large": large}).result
+        [row] = [tuple(row) for chunk in result.chunks for row in as_rows(chunk)]
+    assert row == (2, 3, Decimal("0.3625"), Decimal("1234567890123457.5"))
 
 
 @pytest.mark.parametrize("kind", KEPT)
