@@ -3,7 +3,6 @@
 `statements.sql` has each beside its meaning in plain PostgreSQL, which psycopg runs on the source.
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import sqlglot
 
 from tests import tpch
 from tests.conftest import new_cache_database
+from tests.integration.query.cases import Case, cases
 from tests.integration.query.test_tpch import address_of
 from tests.tpch import Account, answer_of
 from tidewell.errors import QueryFailed
@@ -62,26 +62,7 @@ NAMES = ("people", "orders", "cities", "orders_of_people", "odd table", "visits"
 KEPT = {"cached": NAMES, "live": (), "mixed": ("people", "odd table", "orders_of_people")}
 
 
-@dataclass(frozen=True)
-class Case:
-    """A client's statement and what it means."""
-
-    name: str
-    statement: str
-    meaning: str
-
-
-def cases() -> list[Case]:
-    text = (Path(__file__).parent / "statements.sql").read_text()
-    found = []
-    for part in re.split(r"^-- name: ", text, flags=re.MULTILINE)[1:]:
-        name, _, rest = part.partition("\n")
-        statement, _, meaning = rest.partition("\n=>\n")
-        found.append(Case(name.strip(), statement.strip(), meaning.strip()))
-    return found
-
-
-CASES = cases()
+CASES = cases("statements.sql")
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,7 @@
 `writes.sql` has each beside its meaning in plain PostgreSQL; both run on the same rows.
 """
 
-import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -13,6 +11,7 @@ import pytest
 
 from tests import tpch
 from tests.conftest import CacheDatabase, new_cache_database
+from tests.integration.query.cases import Case, cases
 from tests.integration.query.test_tpch import address_of
 from tests.tpch import Account
 from tidewell.errors import QueryFailed
@@ -41,16 +40,6 @@ CREATE TABLE archive.{LONG} (id int);
 INSERT INTO archive.{LONG} VALUES (2), (3);
 """  # noqa: S608 - a name of the test
 NAMES = ("public.people", "public.orders", 'public."Orders"', f"public.{LONG}", "archive.people")
-
-
-def cases() -> list[Any]:
-    text = (Path(__file__).parent / "writes.sql").read_text()
-    found = []
-    for part in re.split(r"^-- name: ", text, flags=re.MULTILINE)[1:]:
-        name, _, rest = part.partition("\n")
-        statement, _, meaning = rest.partition("\n=>\n")
-        found.append(pytest.param(statement.strip(), meaning.strip(), id=name))
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -90,14 +79,12 @@ def state_after(source: CacheDatabase, statement: str) -> list[list[tuple[Any, .
         return found
 
 
-@pytest.mark.parametrize(("statement", "meaning"), cases())
-def test_it_writes_what_it_means(
-    source: CacheDatabase, engine: Engine, statement: str, meaning: str
-) -> None:
-    written = bind_write(parsed_statement(statement), engine.catalog)
+@pytest.mark.parametrize("case", [pytest.param(c, id=c.name) for c in cases("writes.sql")])
+def test_it_writes_what_it_means(source: CacheDatabase, engine: Engine, case: Case) -> None:
+    written = bind_write(parsed_statement(case.statement), engine.catalog)
     assert isinstance(written, Change)
     found = state_after(source, written.text("postgres"))
-    assert found == state_after(source, meaning), written.text("postgres")
+    assert found == state_after(source, case.meaning), written.text("postgres")
     assert found != state_after(source, "")
 
 

@@ -32,6 +32,8 @@ class FileJob:
     job_id: UUID = field(default_factory=uuid4)
     log: list[str] = field(default_factory=list)
     file: str = "orders.parquet"
+    driver: str = ""
+    """Another than that of the file."""
     source: dict[str, str] = field(default_factory=dict)
     seen: Callable[[Message], None] = lambda _: None
     """Told each message of a run."""
@@ -43,7 +45,7 @@ class FileJob:
             run_id=uuid4(),
             job_id=self.job_id,
             attempt=next(_ATTEMPTS),
-            driver="SQLite" if self._is_database else "Files",
+            driver=self.driver or ("SQLite" if self._is_database else "Files"),
             source=self._values | self.source,
             cache=asdict(self._address),
             secrets=(),
