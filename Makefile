@@ -95,7 +95,7 @@ bench-runs: install-dev ## measure runs: no-op rate, delay after the due time, s
 # Each count can be given (make chaos CHAOS_KILLS=200), and a seed to replay what another run met.
 test-cluster: install-dev ## cut, slow, kill and roll nodes on hosts of their own; needs root and takes an hour
 	CLUSTER_FAULTS=$${CLUSTER_FAULTS:-300} CLUSTER_SEED=$${CLUSTER_SEED:-$$(date +%s)} \
-	CLUSTER_BEFORE=$${CLUSTER_BEFORE:-b7cf0f8^} $(BIN)/pytest -s tests/cluster
+	CLUSTER_BEFORE=$${CLUSTER_BEFORE:-0cca69b^} $(BIN)/pytest -s tests/cluster
 
 chaos: install-dev ## kill, stop, cut off and fill up everything, hundreds of times; takes hours
 	CHAOS_SEED=$${CHAOS_SEED:-$$(date +%s)} \

@@ -1,16 +1,17 @@
 """Several hosts on one machine: network namespaces on one switch, whose cables can be pulled.
 
-The hosts have addresses of 198.18.0.0/24, which are kept for measurements of networks (RFC 2544).
-It takes root, and `ip` and `tc` of iproute2.
+The hosts have addresses of a free /24 in 198.18.0.0/15, which is kept for measurements of networks
+(RFC 2544). It takes root, and `ip` and `tc` of iproute2.
 """
 
 import os
+import re
 import subprocess
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-NETWORK = "198.18.0.0/24"
-_US = "198.18.0.254"
+_OURS = re.compile(r"tw(\d+)-\w+")
 
 
 class Hosts:
@@ -24,13 +25,15 @@ class Hosts:
         self._namespaces: list[str] = []
 
     def __enter__(self) -> Self:
+        _remove_leftovers()
+        self._prefix = _free_prefix()
         self._namespace(self._switch)
         _run("ip", "-n", self._switch, "link", "add", "bridge", "type", "bridge")
         _run("ip", "-n", self._switch, "link", "set", "bridge", "up")
         # Ours is the only cable that does not end in a namespace; it goes with the switch.
         _run("ip", "link", "add", self._name, "type", "veth", "peer", "us", "netns", self._switch)
         self._plug("us")
-        _run("ip", "address", "add", f"{_US}/24", "dev", self._name)
+        _run("ip", "address", "add", f"{self._prefix}.254/24", "dev", self._name)
         _run("ip", "link", "set", self._name, "up")
         return self
 
@@ -42,6 +45,11 @@ class Hosts:
     ) -> None:
         for namespace in reversed(self._namespaces):
             subprocess.run(["ip", "netns", "delete", namespace], check=False)
+
+    @property
+    def network(self) -> str:
+        """Where all of them are."""
+        return f"{self._prefix}.0/24"
 
     def add(self, host: str) -> str:
         """A new host; returns its address."""
@@ -58,7 +66,7 @@ class Hosts:
 
     def address(self, host: str) -> str:
         """Where a host is reached."""
-        return f"198.18.0.{self._numbers[host]}"
+        return f"{self._prefix}.{self._numbers[host]}"
 
     def on(self, host: str, *command: str) -> list[str]:
         """A command that runs on a host; it becomes the command's own process."""
@@ -99,6 +107,25 @@ class Hosts:
         _run("ip", "-n", self._switch, "link", "set", port, "up")
 
 
-def _run(*command: str) -> None:
+def _remove_leftovers() -> None:
+    """Remove what a killed run of these tests has left: no process of its number lives."""
+    for name in _run("ip", "netns", "list").split():
+        ours = _OURS.fullmatch(name)
+        if ours is not None and not Path("/proc", ours[1]).exists():
+            _run("ip", "netns", "delete", name)
+
+
+def _free_prefix() -> str:
+    """The first three numbers of a network that no other cable of this machine leads to.
+
+    What another one leads to is not reached by ours, or only by half of the packets.
+    """
+    taken = _run("ip", "-4", "-o", "address", "show")
+    prefixes = (f"198.{18 + number // 256}.{number % 256}" for number in range(512))
+    return next(prefix for prefix in prefixes if f" {prefix}." not in taken)
+
+
+def _run(*command: str) -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{' '.join(command)}: {done.stderr}"
+    return done.stdout

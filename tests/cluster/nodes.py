@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psycopg
 
-from tests.cluster.hosts import NETWORK, Hosts
+from tests.cluster.hosts import Hosts
 from tests.product import environment
 from tidewell.state.embedded import binaries
 from tidewell.state.serveruser import server_user
@@ -50,7 +50,7 @@ def postgres(hosts: Hosts, folder: Path) -> Iterator[str]:
     initdb = [str(binaries() / "initdb"), "-D", str(data), "-U", "postgres", "-A", "trust"]
     subprocess.run([*user.prefix, *initdb], check=True, capture_output=True, cwd="/")
     with (data / "pg_hba.conf").open("a") as file:
-        file.write(f"host all all {NETWORK} trust\n")
+        file.write(f"host all all {hosts.network} trust\n")
     server = [str(binaries() / "postgres"), "-D", str(data)]
     options = ["-c", f"listen_addresses={address}", "-c", "unix_socket_directories="]
     with (folder / "postgres.log").open("ab") as log:

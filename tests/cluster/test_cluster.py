@@ -21,7 +21,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from tests.cluster.hosts import NETWORK, Hosts
+from tests.cluster.hosts import Hosts
 from tests.cluster.load import Program, Reach
 from tests.cluster.nodes import NOW, PORT, Nodes, code_before, postgres
 from tests.product import Customer, make_customer, make_vendor, ok
@@ -79,7 +79,7 @@ class Cluster:
             "TIDEWELL_DATABASE_URL": self.state_url,
             "TIDEWELL_RUN_CONCURRENCY": "2",
             "TIDEWELL_ACCOUNT_CONCURRENCY": "16",
-            "TIDEWELL_EGRESS_ALLOW": NETWORK,
+            "TIDEWELL_EGRESS_ALLOW": self.hosts.network,
             "TIDEWELL_LOG": "warning",
         }
         self.before = code_before(folder)
