@@ -37,9 +37,9 @@ _FUNCTIONS = (
     # Text
     exp.Upper, exp.Lower, exp.Initcap, exp.Length, exp.Substring, exp.Left, exp.Right, exp.Trim,
     exp.Pad, exp.Replace, exp.Reverse, exp.Repeat, exp.Concat, exp.ConcatWs, exp.StrPosition,
-    exp.SplitPart, exp.Ascii, exp.Chr, exp.Overlay, exp.Translate, exp.Unicode, exp.MD5,
+    exp.SplitPart, exp.Ascii, exp.Chr, exp.Translate, exp.Unicode, exp.MD5,
     # Times
-    exp.CurrentDate, exp.CurrentTime, exp.CurrentTimestamp, exp.Extract, exp.TimestampTrunc,
+    exp.CurrentDate, exp.CurrentTimestamp, exp.Extract, exp.TimestampTrunc,
     exp.DateTrunc, exp.Date,
     # Numbers
     exp.Abs, exp.Ceil, exp.Floor, exp.Round, exp.Trunc, exp.Sign, exp.Sqrt, exp.Cbrt, exp.Pow,

@@ -267,10 +267,19 @@ def statement_of(bound: Bound) -> str:
         elif isinstance(node, exp.Log) and node.name == "10":
             # With a base PostgreSQL takes numerics only; its base is 10 where none is given.
             node.replace(exp.Log(this=node.expression))
+        elif isinstance(node, exp.WithinGroup) and isinstance(node.this, exp.GroupConcat):
+            # PostgreSQL has the order of a list among its arguments.
+            node.this.set("this", _ordered(node.this.this, node.expression))
+            node.replace(node.this)
     try:
         return query.sql(dialect="postgres", comments=False, unsupported_level=ErrorLevel.IMMEDIATE)
     except UnsupportedError as error:
         raise failure(str(error).rstrip(".")) from error
+
+
+def _ordered(values: exp.Expr, order: exp.Order) -> exp.Order:
+    order.set("this", values)
+    return order
 
 
 def _with_digits(node: exp.Round | exp.Trunc) -> None:

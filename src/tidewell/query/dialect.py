@@ -228,7 +228,16 @@ def _now(arguments: Arguments) -> exp.Expr:
     return exp.CurrentTimestamp()
 
 
+def _time_now(arguments: Arguments) -> exp.Expr:
+    """A TIME, as CURRENT_TIMESTAMP has it: PostgreSQL's own has a zone."""
+    return exp.cast(exp.cast(_now(arguments), "timestamp"), "time")
+
+
 def _list_of(arguments: Arguments) -> exp.Expr:
+    values = arguments[0] if arguments else None
+    if isinstance(values, exp.Distinct) and len(values.expressions) == 2:
+        # All that follows DISTINCT is read as what has to differ.
+        arguments = [exp.Distinct(expressions=values.expressions[:1]), values.expressions[1]]
     if not 1 <= len(arguments) <= 2:
         raise ParseError(f"takes 1 or 2 arguments, not {len(arguments)}")
     separator = arguments[1] if len(arguments) == 2 else exp.Literal.string(",")
@@ -260,13 +269,13 @@ FUNCTIONS: dict[str, Builder] = {
     "STR": _plain("CAST(:value AS TEXT)", "value"),
     "TOSTRING": _plain("CAST(:value AS TEXT)", "value"),
     "TO_STRING": _plain("CAST(:value AS TEXT)", "value"),
-    "GROUP_CONCAT": _list_of,
     "LISTAGG": _list_of,
     # Times
     "NOW": _now,
     "GETDATE": _now,
     "GETUTCDATE": _now,
     "SYSDATETIME": _now,
+    "CURRENT_TIME": _time_now,
     "SYSUTCDATETIME": _now,
     "YEAR": _part("year"),
     "QUARTER": _part("quarter"),
@@ -352,6 +361,10 @@ class Tidewell(Postgres):
             **PostgresParser.FUNCTIONS,
             **FUNCTIONS,
         }
+        NO_PAREN_FUNCTIONS: ClassVar[dict[Any, Any]] = {
+            **PostgresParser.NO_PAREN_FUNCTIONS,
+            TokenType.CURRENT_TIME: lambda: _time_now([]),
+        }
         FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {
             **{
                 name: parse
@@ -359,6 +372,8 @@ class Tidewell(Postgres):
                 if name not in FUNCTIONS
             },
             "CONVERT": lambda self: self._parse_conversion(),
+            "GROUP_CONCAT": lambda self: self._parse_list(),
+            "OVERLAY": lambda self: self._parse_overlaid(),
         }
 
         def _parse_csv(self, parse_method: Any, sep: TokenType = TokenType.COMMA) -> list[Any]:
@@ -385,6 +400,22 @@ class Tidewell(Postgres):
         def _check_not_bare(self, token: Any, sep: TokenType, why: str) -> None:
             if token is not None and token.token_type is sep:
                 self.raise_error(why, token)
+
+        def _parse_list(self) -> exp.Expr:
+            """GROUP_CONCAT(value ORDER BY … SEPARATOR ',')."""
+            arguments = self._parse_csv(self._parse_lambda)
+            if self._match_text_seq("SEPARATOR"):
+                arguments.append(self._parse_string())
+            return _list_of(arguments)
+
+        def _parse_overlaid(self) -> exp.Expr:
+            """OVERLAY(text PLACING new FROM start FOR length), as STUFF."""
+            found = self._parse_overlay()
+            text, new, start = found.this, found.expression, found.args["from_"]
+            if text is None or new is None or start is None:
+                self.raise_error("OVERLAY takes a text, PLACING another, and FROM a position")
+            length = found.args["for_"] or exp.Length(this=new.copy())
+            return FUNCTIONS["STUFF"]([text, start, length, new])
 
         def _parse_conversion(self) -> exp.Expr:
             """CONVERT(type, value): a cast."""

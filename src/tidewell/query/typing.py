@@ -1,6 +1,7 @@
 """Where the engines differ by type, write out what PostgreSQL and the reference's SQL mean.
 
-`+` joins text, a whole number divided by a whole number is one, a boolean compares with 0 and 1.
+`+` joins text, a whole number divided by a whole number is one, a boolean compares with 0 and 1,
+a count of characters, digits or rows is a whole number of any type.
 """
 
 from typing import Any
@@ -55,6 +56,22 @@ _METADATA: dict[Any, Any] = {
     exp.Extract: {"annotator": _extract},
     exp.Parameter: {"annotator": _parameter},
 }
+_COUNTS: dict[type[exp.Expr], tuple[str, ...]] = {
+    exp.Round: ("decimals",),
+    exp.Trunc: ("decimals",),
+    exp.Left: ("expression",),
+    exp.Right: ("expression",),
+    exp.Substring: ("start", "length"),
+    exp.Repeat: ("times",),
+    exp.Pad: ("expression",),
+    exp.SplitPart: ("part_index",),
+    exp.Chr: ("expressions",),
+    exp.Lag: ("offset",),
+    exp.Lead: ("offset",),
+    exp.NthValue: ("offset",),
+    exp.Ntile: ("this",),
+}
+"""Arguments that are an INTEGER to both engines, or to one of them."""
 _COERCES_TO = {
     **TypeAnnotator.COERCES_TO,
     WIDE: TypeAnnotator.COERCES_TO[_TYPES.BIGINT],
@@ -75,6 +92,8 @@ def adapt_types(query: exp.Query, schema: Schema) -> None:
             _divide(node)
         elif isinstance(node, _COMPARISONS):
             _compare_with_boolean(node)
+        for name in _COUNTS.get(type(node), ()):
+            _as_integer(node, name)
 
 
 def is_a(node: exp.Expr | None, types: set[exp.DType]) -> bool:
@@ -96,6 +115,20 @@ def _divide(node: exp.Div) -> None:
 def _is_whole(node: exp.Div) -> bool:
     integers = exp.DataType.INTEGER_TYPES
     return is_a(node.this, integers) and is_a(node.expression, integers)
+
+
+def _as_integer(node: exp.Expr, name: str) -> None:
+    """Cast an argument that may be of another whole type (LENGTH is BIGINT to one engine)."""
+    given = node.args.get(name)
+    if isinstance(given, list):
+        node.set(name, [_integer(one) for one in given])
+    elif given is not None:
+        node.set(name, _integer(given))
+
+
+def _integer(node: exp.Expr) -> exp.Expr:
+    bare = node.this if isinstance(node, exp.Neg) else node
+    return node if isinstance(bare, exp.Literal) else exp.cast(node, "int")
 
 
 def _compare_with_boolean(node: exp.Binary) -> None:

@@ -1169,3 +1169,78 @@ SELECT id FROM people p WHERE EXISTS (SELECT 1 FROM orders o WHERE o.person = p.
 SELECT "P".id, "p".name FROM Crm.public.people "P" JOIN Crm.public.people "p" ON "P".boss = "p".id
 =>
 SELECT a.id, b.name FROM people a JOIN people b ON a.boss = b.id
+
+-- name: LOG of a double to a base
+SELECT id, LOG(CAST(id AS DOUBLE), 2), LOG(CAST(id AS DOUBLE), CAST(3 AS DOUBLE)), LOG(id, id + 1) FROM Crm.public.people
+=>
+SELECT id, ln(id) / ln(2), ln(id) / ln(3), ln(id) / ln(id + 1) FROM people
+
+-- name: digits of a large type
+SELECT id, ROUND(total, CAST(1 AS BIGINT)), TRUNC(total, CAST(1 AS BIGINT) - 1) FROM Crm.public.orders
+=>
+SELECT id, round(total, 1), trunc(total) FROM orders
+
+-- name: lengths of a large type
+SELECT id, LEFT(name, CAST(2 AS BIGINT)), RIGHT(name, CAST(id AS BIGINT)), SUBSTRING(name, CAST(2 AS BIGINT), CAST(id AS BIGINT)), REPEAT('x', CAST(id AS BIGINT)), LPAD(name, CAST(8 AS BIGINT), '.'), RPAD(name, CAST(8 AS BIGINT), '.'), SPACE(CAST(id AS BIGINT)), SPLIT_PART(name, 'a', CAST(2 AS BIGINT)), CHR(CAST(id AS BIGINT) + 64), STUFF(name, CAST(1 AS BIGINT), CAST(2 AS BIGINT), 'z') FROM Crm.public.people
+=>
+SELECT id, left(name, 2), right(name, id), substr(name, 2, id), repeat('x', id), lpad(name, 8, '.'), rpad(name, 8, '.'), repeat(' ', id), split_part(name, 'a', 2), chr(id + 64), 'z' || substr(name, 3) FROM people
+
+-- name: times of a large type
+SELECT id, DATEADD(day, CAST(id AS BIGINT), day), DATEFROMPARTS(CAST(2024 AS BIGINT), CAST(id AS BIGINT), 1) FROM Crm.public.orders
+=>
+SELECT id, day + id, make_date(2024, id, 1) FROM orders
+
+-- name: lengths that are lengths
+SELECT id, LPAD(name, LENGTH(name) + 2, '-'), RPAD(name, LEN(city), '-'), ROUND(total_age, LENGTH('ab') - 1), LEFT(name, LENGTH(name) - 1) FROM (SELECT id, name, city, age * 1.25 AS total_age FROM Crm.public.people) AS one
+=>
+SELECT id, lpad(name, length(name) + 2, '-'), rpad(name, length(city), '-'), round(age * 1.25, 1), left(name, length(name) - 1) FROM people
+
+-- name: rows before of a large type
+SELECT id, LAG(id, CAST(2 AS BIGINT)) OVER (ORDER BY id), LEAD(name, CAST(1 AS BIGINT)) OVER (ORDER BY id), NTH_VALUE(id, CAST(2 AS BIGINT)) OVER (ORDER BY id), NTILE(CAST(3 AS BIGINT)) OVER (ORDER BY id), OVERLAY(name PLACING 'zz' FROM CAST(2 AS BIGINT) FOR CAST(1 AS BIGINT)) FROM Crm.public.people
+=>
+SELECT id, lag(id, 2) OVER w, lead(name, 1) OVER w, nth_value(id, 2) OVER w, ntile(3) OVER w, overlay(name placing 'zz' FROM 2 FOR 1) FROM people WINDOW w AS (ORDER BY id)
+
+-- name: angles
+SELECT id, ACOS(id / 10.0), ASIN(id / 10.0), ATAN(id), ATN2(id, 2), COT(id), CBRT(id) FROM Crm.public.people
+=>
+SELECT id, acos(id / 10.0), asin(id / 10.0), atan(id), atan2(id, 2), cot(id), cbrt(id) FROM people
+
+-- name: two columns in one number
+SELECT ROUND(CORR(age, id), 9), ROUND(COVAR_POP(age, id), 6), ROUND(COVAR_SAMP(age, id), 6), ROUND(STDDEV_SAMP(age), 6) FROM Crm.public.people
+=>
+SELECT round(corr(age, id)::numeric, 9), round(covar_pop(age, id)::numeric, 6), round(covar_samp(age, id)::numeric, 6), round(stddev_samp(age), 6) FROM people
+
+-- name: MODE PERCENTILE_DISC
+SELECT MODE() WITHIN GROUP (ORDER BY city), PERCENTILE_DISC(0.5) WITHIN GROUP (ORDER BY age) FROM Crm.public.people
+=>
+SELECT mode() WITHIN GROUP (ORDER BY city), percentile_disc(0.5) WITHIN GROUP (ORDER BY age) FROM people
+
+-- name: lists of names
+SELECT LISTAGG(name, ', ') WITHIN GROUP (ORDER BY id), GROUP_CONCAT(name ORDER BY id DESC SEPARATOR '-') FROM Crm.public.people
+=>
+SELECT string_agg(name, ', ' ORDER BY id), string_agg(name, '-' ORDER BY id DESC) FROM people
+
+-- name: INITCAP
+SELECT INITCAP(note), INITCAP('hello wORLD-wide o''neil 3rd x_y'), INITCAP('') FROM Crm.public.people
+=>
+SELECT initcap(note), initcap('hello wORLD-wide o''neil 3rd x_y'), initcap('') FROM people
+
+-- name: OVERLAY
+SELECT id, OVERLAY(name PLACING 'XX' FROM 2), OVERLAY(name PLACING 'XX' FROM 2 FOR 4), OVERLAY(name PLACING city FROM id FOR 0), OVERLAY(name PLACING '' FROM 1 FOR 2) FROM Crm.public.people
+=>
+SELECT id, overlay(name placing 'XX' from 2), overlay(name placing 'XX' from 2 for 4), overlay(name placing city from id for 0), overlay(name placing '' from 1 for 2) FROM people
+
+-- name: places and texts
+SELECT id, INDEXOF(name, 'a'), STRPOS(name, 'd'), STR(age), TOSTRING(total_age), DAYOFMONTH(CAST('2024-02-29' AS DATE)) FROM (SELECT id, name, age, age * 2 AS total_age FROM Crm.public.people) AS one
+=>
+SELECT id, position('a' IN name), position('d' IN name), age::text, (age * 2)::text, 29 FROM people
+
+-- name: by chance, and now
+SELECT RAND() BETWEEN 0 AND 1, RANDOM() < 1, GETUTCDATE() <= SYSDATETIME(), CURRENT_TIMESTAMP >= CAST(GETUTCDATE() AS TIMESTAMP WITH TIME ZONE), CURRENT_TIME IS NULL FROM Crm.public.people WHERE id = 1
+=>
+SELECT true, true, true, true, false
+
+-- name: lists of different names
+SELECT LISTAGG(DISTINCT city, '|') WITHIN GROUP (ORDER BY city), GROUP_CONCAT(DISTINCT city ORDER BY city SEPARATOR '; '), LISTAGG(DISTINCT active) WITHIN GROUP (ORDER BY active DESC), STRING_AGG(DISTINCT city, '+' ORDER BY city DESC) FROM (SELECT city, CAST(active AS TEXT) AS active FROM Crm.public.people) AS one
+=>
+SELECT string_agg(DISTINCT city, '|' ORDER BY city), string_agg(DISTINCT city, '; ' ORDER BY city), string_agg(DISTINCT active::text, ',' ORDER BY active::text DESC), string_agg(DISTINCT city, '+' ORDER BY city DESC) FROM people

@@ -3,6 +3,7 @@
 `statements.sql` has each beside its meaning in plain PostgreSQL, which psycopg runs on the source.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -91,6 +92,17 @@ def test_there_are_two_hundred_different_ones() -> None:
     assert len({case.name for case in CASES}) == len(CASES)
 
 
+def test_each_function_of_the_docs_is_in_one_of_them() -> None:
+    docs = Path(__file__).parents[3] / "docs" / "query.md"
+    tables = re.findall(
+        r"^\| [a-z ]+ \| `([A-Z0-9_]+ [A-Z0-9_ ]+)` \|$", docs.read_text(), re.MULTILINE
+    )
+    names = {name for table in tables for name in table.split()}
+    used = set(re.findall(r"\w+", " ".join(case.statement for case in CASES).upper()))
+    assert len(names) > 140
+    assert names <= used
+
+
 @pytest.mark.parametrize("kind", KEPT)
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
 def test_it_means_what_it_means(world: World, case: Case, kind: str) -> None:
@@ -119,6 +131,17 @@ def test_a_parameter_means_what_its_value_means(world: World, kind: str) -> None
         result = engine.run(statement, {"whole": 2, "rate": rate, "large": large}).result
         [row] = [tuple(row) for chunk in result.chunks for row in as_rows(chunk)]
     assert row == (2, 3, Decimal("0.3625"), Decimal("1234567890123457.5"))
+
+
+@pytest.mark.parametrize("kind", KEPT)
+def test_a_parameter_counts_digits_and_characters(world: World, kind: str) -> None:
+    statement = """SELECT ROUND(total, @digits), ROUND(CAST(total AS DOUBLE), @digits),
+        LEFT('abc', @few), LPAD('abc', @many, '.') FROM Crm.public.orders WHERE id = @few"""
+    values = {"digits": 1, "few": 3, "many": 5}
+    with world.account.engine(world.spill, [(CRM, table) for table in KEPT[kind]]) as engine:
+        result = engine.run(statement, values).result
+        [row] = [tuple(row) for chunk in result.chunks for row in as_rows(chunk)]
+    assert row == (Decimal("7.3"), 7.3, "abc", "..abc")
 
 
 @pytest.mark.parametrize("kind", KEPT)
