@@ -10,9 +10,10 @@ from psycopg import sql
 from tidewell import clock
 from tidewell.cache import shape
 from tidewell.cache.address import Connection
+from tidewell.cache.bookkeeping import BOOKS
 from tidewell.cache.plan import LoadPlan, Place, TypeChange
 from tidewell.cache.shape import LoadedColumn
-from tidewell.errors import CacheConflict
+from tidewell.errors import CacheConflict, CacheRefused
 from tidewell.state.statements import statements
 
 _SQL = statements("tidewell.cache", "table.sql")
@@ -39,6 +40,26 @@ class TableStatements:
         """Show a statement in the log at verbosity 2, without our comments."""
         lines = statement.as_string(self._connection).splitlines()
         self._trace(2, "\n".join(line for line in lines if not line.startswith("-- ")))
+
+
+def make_schema(connection: Connection, place: Place, made: TableStatements) -> bool:
+    """Make the schema of a place; False where it stands already. Raises CacheRefused."""
+    at = {"schema": place.schema}
+    row = connection.execute(_SQL["schema_exists"], at).fetchone()
+    if row and row[0]:
+        return False
+    connection.execute(BOOKS["lock_creation"])
+    row = connection.execute(_SQL["schema_exists"], at).fetchone()
+    if row and row[0]:
+        return False
+    try:
+        made.execute("make_schema", schema=sql.Identifier(place.schema))
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise CacheRefused(
+            f"The cache's user may not make the schema {place.schema}: make it for that user, give "
+            "cacheSchema to name one that is its own, or grant CREATE on the database."
+        ) from error
+    return True
 
 
 class Alteration:

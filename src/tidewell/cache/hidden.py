@@ -1,4 +1,5 @@
-"""Tables that several processes load, until they move into their places (see `ranges`).
+"""Tables that several processes load, until they move into their places (see `ranges`), and those
+whose places others have taken (see `anew`).
 
 Their names say whose they are, so that whoever next has to do with a job drops what is left.
 """
@@ -42,9 +43,14 @@ def drop_left(connection: Connection, job_id: UUID, attempt: int) -> None:
     for (name,) in connection.execute(_SQL["left"], {"prefix": prefix}).fetchall():
         number = name.removeprefix(prefix)
         if number.isdecimal() and int(number) <= attempt:
-            table = sql.Identifier(_SCHEMA, name)
             connection.execute(_SQL["wait_shortly"])
-            connection.execute(sql.SQL(_SQL["drop_hidden"]).format(table=table))
+            drop_hidden(connection, Place(_SCHEMA, name))
+
+
+def drop_hidden(connection: Connection, place: Place) -> None:
+    """Drop one of them."""
+    table = sql.Identifier(place.schema, place.table)
+    connection.execute(sql.SQL(_SQL["drop_hidden"]).format(table=table))
 
 
 def drop_left_now(connection: Connection, job_id: UUID, attempt: int) -> None:

@@ -3,19 +3,20 @@
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 
-import psycopg
+import numpy as np
 import pyarrow as pa
 from psycopg import sql
 
 from tidewell.cache import shape, untouched
 from tidewell.cache.address import Connection
-from tidewell.cache.alter import Alteration, TableStatements, Trace
+from tidewell.cache.alter import Alteration, TableStatements, Trace, make_schema
+from tidewell.cache.anew import Anew
 from tidewell.cache.bookkeeping import BOOKS
 from tidewell.cache.copying import send
 from tidewell.cache.difference import CHANGED_MEANWHILE, Difference
 from tidewell.cache.digest import Digest
 from tidewell.cache.keys import SeenKeys
-from tidewell.cache.merge import ALL, Counts, Merge, make_keys_unique
+from tidewell.cache.merge import ALL, Counts, Merge, add_key, count_of, make_keys_unique
 from tidewell.cache.pairing import Found
 from tidewell.cache.plan import Fence, LoadPlan, Place, Receipt
 from tidewell.cache.ranges import Loaded, into_place
@@ -24,7 +25,7 @@ from tidewell.cache.spool import Spool
 from tidewell.cache.types import Held
 from tidewell.cache.wire import CopyStream, Fitting
 from tidewell.counted import counted
-from tidewell.errors import CacheConflict, CacheError, CacheRefused
+from tidewell.errors import CacheConflict, CacheError
 from tidewell.state.statements import statements
 
 _SQL = statements("tidewell.cache", "table.sql")
@@ -35,7 +36,9 @@ _ANALYZE_SHARE = 0.1
 _FEW_ROWS = 3000
 """Up to so many rows the usual statistics cost no more than those of a small sample."""
 _WHOLE_SHARE = 0.3
-"""From this share of rows on that are written, they go straight into the cached table."""
+"""From this share of rows on that are written, they go straight into the cached table ..."""
+_ANEW_SHARE, _ANEW_ROWS = 0.5, 50_000
+"""... and from this one on, and so many rows, all rows into a new table."""
 
 Batches = Iterable[pa.RecordBatch]
 
@@ -73,10 +76,13 @@ class Load:
         )
         self._notes: list[str] = []
         self._changes: list[str] = []
+        self._trace = trace
         self._statements = TableStatements(connection, place, trace)
         self._alteration = Alteration(
             connection, place, plan, self.columns, fence.job_id, self._statements, self._changes
         )
+        self.is_anew = False
+        """Whether a new table has taken the place; the one before is still to be dropped."""
         self._confirmed = 0
         self._bytes = 0
         self._stands: int | None = None
@@ -89,8 +95,14 @@ class Load:
         batches: Batches,
         keys: Callable[[], Batches] | None = None,
         fresh: Callable[[], int] = lambda: 0,
+        ending: Callable[[], None] = lambda: None,
     ) -> Receipt:
-        """Load the batches; the caller commits. Raises a CacheError or what the batches raise."""
+        """Load the batches; the caller commits. Raises a CacheError or what the batches raise.
+
+        `ending` is called when all is read and written, where from then on readers wait for the
+        caller's COMMIT.
+        """
+        self._ending = ending
         if shape.relation_kind(self._connection, self._place) is None:
             counts = self._first(lambda: self._fill(batches))
         else:
@@ -100,9 +112,8 @@ class Load:
     def rehearse(self) -> None:
         """Refuse now, before all has been read, what would be refused in the end."""
         with self._connection.transaction(force_rollback=True):
-            self._make_schema()
+            make_schema(self._connection, self._place, self._statements)
             self._make_table()
-        self.made_schema = False
 
     def finish(self, hidden: Place, ranges: Sequence[Loaded]) -> Receipt:
         """Prove and put into place what several processes have loaded; the caller commits."""
@@ -118,12 +129,6 @@ class Load:
 
     def _receipt(self, counts: Counts) -> Receipt:
         sent = self._fitting.counts
-        if sent.strings_cut:
-            cut = counted(sent.strings_cut, "string was", "strings were")
-            self._notes.append(f"{cut} cut to the column's length.")
-        if sent.nul_bytes_replaced:
-            nuls = counted(sent.nul_bytes_replaced, "NUL character was", "NUL characters were")
-            self._notes.append(f"{nuls} replaced by U+FFFD: PostgreSQL holds none.")
         return Receipt(
             mode=self._plan.mode,
             rows_read=sent.rows,
@@ -136,7 +141,7 @@ class Load:
             bytes_copied=self._bytes,
             digest=self._digest.read.text,
             schema_changes=tuple(self._changes),
-            notes=(*self._changes, *self._notes),
+            notes=(*self._changes, *self._notes, *sent.notes()),
         )
 
     def left(self) -> untouched.Left | None:
@@ -148,10 +153,11 @@ class Load:
 
     def _first(self, fill: Callable[[], int]) -> Counts:
         """Nothing stands yet: a new table, which nobody sees before the commit."""
-        self._make_schema()
+        self.made_schema = make_schema(self._connection, self._place, self._statements)
         rows = fill()
         if self._key:
-            rows -= self._add_key()
+            time_column, notes = self._time_column, self._notes
+            rows -= add_key(self._connection, self._statements, self._key, time_column, notes)
         self._alteration.index(self._time_column)
         self._alteration.comment_table()
         self._alteration.comment_columns(self._listed)
@@ -195,6 +201,8 @@ class Load:
             if fits
             else self._by_staging(batches, keys, fresh)
         )
+        if self.is_anew:
+            return counts
         self._alteration.index(self._time_column)
         self._after(counts)
         return counts
@@ -250,18 +258,43 @@ class Load:
                 found = pairing.found()
                 if found.repeated:
                     return self._by_changed_buckets(difference, spool)
+                if found.written > max(_ANEW_SHARE * spool.rows, _ANEW_ROWS) and self._anew(
+                    spool, list(standing.columns)
+                ):
+                    return _counts(found)
                 replace = not self._key or (
                     set(standing.columns) == {column.name for column in self._listed}
                     and difference.is_replaceable()
                 )
                 return self._write(difference, spool, found, replace=replace)
 
+    def _anew(self, spool: Spool, order: list[str]) -> bool:
+        """All rows into a new table that takes the place, where nobody would notice."""
+        if set(order) != {column.name for column in self._listed}:
+            return False
+        to = (self._connection, self._fence, self._place)
+        anew = Anew(*to, self._plan, self.columns, order, self._trace)
+        if not anew.is_possible():
+            return False
+        anew.make()
+        rows = spool.chosen(np.ones(spool.rows, np.bool_))
+        confirmed = self._copy("copy_frozen", anew.table, rows, self._digest, see=False)
+        anew.furnish()
+        self._statements.execute("sample", table=anew.table)
+        self._ending()
+        self.is_anew = anew.take_place()
+        if self.is_anew:
+            self.is_sampled, self._since = True, None
+        else:
+            self._confirmed -= confirmed
+        return self.is_anew
+
     def _write(
         self, difference: Difference, spool: Spool, found: Found, *, replace: bool
     ) -> Counts:
         """Write exactly what differs; `replace`: rows with new values are written anew."""
-        updated = int(found.replaced.sum())
-        counts = Counts(found.written - updated, updated, difference.delete(found.deleted))
+        counts = _counts(found)
+        difference.delete(found.deleted)
         if replace:
             difference.delete(found.replaced)
         self._confirmed = spool.rows - found.written
@@ -305,7 +338,9 @@ class Load:
         old_key, old_columns = self._last_load()
         if self._plan.mode == "full":
             self._since = untouched.since(self._connection)
-            self._stands = self._confirmed if are_unique else self._count(self._staging)
+            self._stands = (
+                self._confirmed if are_unique else count_of(self._connection, self._staging)
+            )
         standing, retyped = self._alteration.adapt()
         types = {column.name: standing.columns[column.name] for column in self._listed}
         dropped = [n for n in old_columns if n in standing.columns and n not in types]
@@ -398,24 +433,6 @@ class Load:
         staged = [column.name for column in self._listed]
         return Merge(self._connection, self._table, self._staging, types, staged, self._key, within)
 
-    def _make_schema(self) -> None:
-        at = {"schema": self._place.schema}
-        row = self._connection.execute(_SQL["schema_exists"], at).fetchone()
-        if row and row[0]:
-            return
-        self._connection.execute(BOOKS["lock_creation"])
-        row = self._connection.execute(_SQL["schema_exists"], at).fetchone()
-        if row and not row[0]:
-            try:
-                self._statements.execute("make_schema", schema=sql.Identifier(self._place.schema))
-            except psycopg.errors.InsufficientPrivilege as error:
-                raise CacheRefused(
-                    f"The cache's user may not make the schema {self._place.schema}: make it for "
-                    "that user, give cacheSchema to name one that is its own, or grant CREATE on "
-                    "the database."
-                ) from error
-            self.made_schema = True
-
     def _stage(self, batches: Batches, digest: Digest, *, sample: bool = True) -> None:
         self._statements.execute(
             "make_staging",
@@ -475,20 +492,7 @@ class Load:
                 "again, and have the server's memory and disks checked."
             )
 
-    def _add_key(self) -> int:
-        """The primary key of a new table; returns how many older rows of a key were dropped."""
-        try:
-            with self._connection.transaction():
-                self._statements.execute("add_key", key=shape.identifiers(self._key))
-            return 0
-        except (psycopg.errors.UniqueViolation, psycopg.errors.NotNullViolation):
-            before = self._count(self._table)
-            note = make_keys_unique(self._connection, self._table, self._key, self._time_column)
-            if note:
-                self._notes.append(note)
-            self._statements.execute("add_key", key=shape.identifiers(self._key))
-            return before - self._count(self._table)
 
-    def _count(self, table: sql.Identifier) -> int:
-        row = self._connection.execute(sql.SQL(_SQL["count"]).format(table=table)).fetchone()
-        return int(row[0]) if row else 0
+def _counts(found: Found) -> Counts:
+    updated = int(found.replaced.sum())
+    return Counts(found.written - updated, updated, int(found.deleted.sum()))

@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import psycopg
 from psycopg import sql
 
 from tidewell.cache.address import Connection
+from tidewell.cache.alter import TableStatements
 from tidewell.cache.shape import declared, identifiers
 from tidewell.counted import counted
 from tidewell.errors import ValueDoesNotFit
@@ -205,3 +207,30 @@ def _excluded(name: str) -> sql.Composed:
 
 def _cached(name: str) -> sql.Composed:
     return sql.SQL("cached.{}").format(sql.Identifier(name))
+
+
+def add_key(
+    connection: Connection,
+    made: TableStatements,
+    key: Sequence[str],
+    time_column: str | None,
+    notes: list[str],
+) -> int:
+    """The primary key of a new table; returns how many older rows of a key were dropped."""
+    try:
+        with connection.transaction():
+            made.execute("add_key", key=identifiers(key))
+        return 0
+    except (psycopg.errors.UniqueViolation, psycopg.errors.NotNullViolation):
+        before = count_of(connection, made.table)
+        note = make_keys_unique(connection, made.table, key, time_column)
+        if note:
+            notes.append(note)
+        made.execute("add_key", key=identifiers(key))
+        return before - count_of(connection, made.table)
+
+
+def count_of(connection: Connection, table: sql.Identifier) -> int:
+    """The rows that stand in a table."""
+    row = connection.execute(sql.SQL(_TABLE_SQL["count"]).format(table=table)).fetchone()
+    return int(row[0]) if row else 0

@@ -59,13 +59,11 @@ def into_place(
     give to one.
     """
     statements_of_place.execute("make_table", definitions=shape.definitions(columns))
-    wanted = _grants(connection, place)
+    wanted = grants(connection, place)
     table = sql.Identifier(place.schema, place.table)
 
     def execute(statement: str, **parts: sql.Composable) -> None:
-        composed = sql.SQL(_SQL[statement]).format(**({"table": table} | parts))
-        statements_of_place.tell(composed)
-        connection.execute(composed)
+        _execute(connection, statements_of_place, statement, **({"table": table} | parts))
 
     execute("drop_measure")
     execute(
@@ -81,7 +79,19 @@ def into_place(
     retyped = [one for one in columns if one.staged != one.declared]
     if retyped:
         execute("retype", changes=sql.SQL(", ").join(_retyped(column) for column in retyped))
-    standing = _grants(connection, place)
+    give_grants(connection, statements_of_place, place, wanted)
+
+
+def give_grants(
+    connection: Connection, statements_of_place: TableStatements, place: Place, wanted: Grants
+) -> None:
+    """Have these roles, and no others, do with a table what they may."""
+
+    def execute(statement: str, **parts: sql.Composable) -> None:
+        table = statements_of_place.table
+        _execute(connection, statements_of_place, statement, table=table, **parts)
+
+    standing = grants(connection, place)
     for role in {grant[0] for grant in wanted ^ standing}:
         execute("revoke", role=_role(role))
         for _, privilege, is_grantable in sorted(one for one in wanted if one[0] == role):
@@ -93,13 +103,22 @@ def into_place(
             )
 
 
+def _execute(
+    connection: Connection, told: TableStatements, statement: str, **parts: sql.Composable
+) -> None:
+    composed = sql.SQL(_SQL[statement]).format(**parts)
+    told.tell(composed)
+    connection.execute(composed)
+
+
 def _retyped(column: LoadedColumn) -> sql.Composed:
     return sql.SQL(_SQL["retype_column"]).format(
         column=sql.Identifier(column.name), type=shape.declared(column.declared)
     )
 
 
-def _grants(connection: Connection, place: Place) -> Grants:
+def grants(connection: Connection, place: Place) -> Grants:
+    """Who may do what with a table."""
     at = {"schema": place.schema, "table": place.table}
     return set(connection.execute(_SQL["grants"], at).fetchall())
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from datetime import datetime
+from functools import cache
 from typing import Any, Self
 from uuid import UUID
 
@@ -59,6 +60,7 @@ class CacheTarget:
         self._cancelling = threading.Lock()
         self._is_over = False
         self._is_sampled = False
+        self._is_anew = False
         self._kept: Sequence[Any] = (None, None)
         """The version of the source that the table held last, when it was read, and how the table
         was left."""
@@ -169,14 +171,21 @@ class CacheTarget:
         Raises a CacheError, FencedOut or Stopped; the table is then as it was.
         """
         load = Load(self._connection, self._fence, self._place, self._trace, plan, progress)
+        watermark, version = cache(watermark), cache(version) if version else None
+
+        def ask() -> None:
+            watermark()
+            if version:
+                version()
+
         with self._errors():
-            receipt = load.run(batches, keys, fresh)
+            receipt = load.run(batches, keys, fresh, ask)
             receipt = replace(receipt, watermark=watermark())
             self._note_commit(plan, receipt, load)
             self._keep_version(version, receipt, load)
             committing()
             self._commit()
-        self._is_sampled = load.is_sampled
+        self._is_sampled, self._is_anew = load.is_sampled, load.is_anew
         return receipt
 
     def unchanged(self, version: Callable[[], str | None]) -> datetime | None:
@@ -263,10 +272,12 @@ class CacheTarget:
             raise
 
     def upkeep(self) -> None:
-        """Give a loaded table its usual statistics, in a session of its own.
+        """Give a loaded table its usual statistics, and drop the one whose place it took, in a
+        session of its own.
 
-        For after the answer: nobody waits for them, and nothing is lost without them. So nothing
-        is raised: the load's own small sample then stands until autovacuum comes.
+        For after the answer: nobody waits for that, and nothing is lost without it. So nothing is
+        raised: the load's own small sample then stands until autovacuum comes, and the next run
+        drops the table.
         """
         if not self._is_sampled:
             return
@@ -275,6 +286,9 @@ class CacheTarget:
             suppress(CacheError, psycopg.Error),
             connect(self._address, self._fence.session_name) as again,
         ):
+            if self._is_anew:
+                drop_left_now(again, self._fence.job_id, self._fence.attempt)
+                again.commit()
             again.execute(sql.SQL(_SQL["analyze"]).format(table=table))
 
     def _check_place(self, kind: str | None, owner: UUID | None, *, ours: bool) -> None:

@@ -22,6 +22,7 @@ import pyarrow.compute as pc
 from tidewell.cache.digest import Digest
 from tidewell.cache.plan import CacheColumn
 from tidewell.cache.types import Held, Wire, held
+from tidewell.counted import counted
 from tidewell.errors import ValueDoesNotFit
 
 ROWS_AT_ONCE = 8192
@@ -37,6 +38,17 @@ class Counts:
     rows: int = 0
     strings_cut: int = 0
     nul_bytes_replaced: int = 0
+
+    def notes(self) -> list[str]:
+        """What people are told of the changes."""
+        found = []
+        if self.strings_cut:
+            cut = counted(self.strings_cut, "string was", "strings were")
+            found.append(f"{cut} cut to the column's length.")
+        if self.nul_bytes_replaced:
+            nuls = counted(self.nul_bytes_replaced, "NUL character was", "NUL characters were")
+            found.append(f"{nuls} replaced by U+FFFD: PostgreSQL holds none.")
+        return found
 
 
 class Fitting:

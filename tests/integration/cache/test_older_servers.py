@@ -13,6 +13,7 @@ import pytest
 from psycopg import sql
 
 from tests.conftest import CacheDatabase
+from tests.integration.cache import test_anew
 from tests.integration.cache.conftest import CachedTable
 from tests.integration.cache.older_servers import VERSIONS, older_server
 from tests.integration.cache.test_loading import EVERY_TYPE
@@ -80,3 +81,22 @@ def test_everything_works_there(table: CachedTable) -> None:
     drop_cached_table(table.address, table.job_id)
     table.load(EVERY_TYPE.select([n for n in EVERY_TYPE.column_names if n != "text"]))
     assert len(table.rows()) == 2
+
+
+def test_a_new_table_takes_the_place_there(
+    table: CachedTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tidewell.cache.load._ANEW_ROWS", 0)
+    table.load(test_anew.version_of(1), key=("id",), time_column="at")
+    number, before = test_anew.number_of(table), test_anew.ask(table, test_anew.BUILT["shape"])
+    receipt = table.load(test_anew.version_of(2), key=("id",), time_column="at", upkeep=True)
+    assert (receipt.inserted, receipt.deleted) == (10, 10)
+    with psycopg.connect(table.database.url) as connection:
+        reads_by_pages = connection.info.server_version >= 140_000
+    assert (test_anew.number_of(table) != number) == reads_by_pages
+    assert test_anew.ask(table, test_anew.BUILT["shape"]) == before
+    assert test_anew.left(table) == []
+    table.execute(test_anew.BUILT["an_index"])
+    number = test_anew.number_of(table)
+    table.load(test_anew.version_of(3), key=("id",), time_column="at")
+    assert test_anew.number_of(table) == number

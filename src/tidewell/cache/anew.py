@@ -1,0 +1,203 @@
+"""A table that is made anew beside the one that stands, and takes its place.
+
+Where most rows of a refresh differ, writing all of them into a new table costs a first load, and
+leaves no dead rows behind. It is another table to PostgreSQL, so that is done only where nobody
+would notice: nothing hangs on the one that stands, and the new one is the same in all but its rows
+(docs/decisions/0019-a-table-anew.md).
+"""
+
+import time
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import psycopg
+from psycopg import sql
+
+from tidewell.cache.address import Connection
+from tidewell.cache.alter import Alteration, TableStatements, Trace
+from tidewell.cache.hidden import drop_hidden, hidden_place, may_hide
+from tidewell.cache.plan import Fence, LoadPlan, Place
+from tidewell.cache.ranges import give_grants, grants
+from tidewell.cache.shape import LoadedColumn, definitions, identifiers
+from tidewell.state.statements import statements
+
+_SQL = statements("tidewell.cache", "anew.sql")
+_NEAR_SECONDS = 0.005
+"""The way to the server and back: there are some ten of them while readers wait."""
+_LOCK_MILLISECONDS = 50
+_TRIES, _BETWEEN_SECONDS = 40, 0.25
+_FLUSH_SECONDS, _FLUSHED_AGAIN_SECONDS = 2.0, 0.05
+_NOT_SO = (psycopg.ProgrammingError, psycopg.InternalError)
+"""What says that it cannot be done here: no permission, a name that is taken, an event trigger."""
+
+
+class _Parts(NamedTuple):
+    """What a table consists of, by name, in an order that two of the same portrait share."""
+
+    indexes: list[str]
+    constraints: list[str]
+    comment: str | None
+    comments: dict[str, str]
+
+
+class Anew:
+    """The new table of a load, until it takes its place."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        fence: Fence,
+        place: Place,
+        plan: LoadPlan,
+        columns: dict[str, LoadedColumn],
+        order: Sequence[str],
+        trace: Trace,
+    ) -> None:
+        """`columns` are those of the load by their source names, `order` is that of their own."""
+        self._connection = connection
+        self._old = place
+        self._hidden = hidden_place(fence)
+        self._new = Place(place.schema, f"{self._hidden.table}_new")
+        by_name = {column.name: column for column in columns.values()}
+        self._columns = [by_name[name] for name in order]
+        self._key = [columns[name].name for name in plan.key]
+        time_column = columns.get(plan.time_column or "")
+        self._time_column = time_column.name if time_column else None
+        self._statements = TableStatements(connection, self._new, trace)
+        self._alteration = Alteration(
+            connection, self._new, plan, columns, fence.job_id, self._statements, []
+        )
+        self._portrait: str | None = None
+        self.table = self._statements.table
+
+    def is_possible(self) -> bool:
+        """Whether a new table would be the same as the one that stands, for all that people see."""
+        if self._old.schema == self._hidden.schema or not may_hide(self._connection):
+            return False
+        started = time.monotonic()
+        self._connection.execute(_SQL["near"])
+        if time.monotonic() - started > _NEAR_SECONDS or not self._ask("is_alone", self._old):
+            return False
+        self._portrait = self._ask("portrait", self._old)
+        try:
+            with self._connection.transaction(force_rollback=True):
+                self.make()
+                self.furnish()
+                return bool(self._ask("portrait", self._new) == self._portrait)
+        except _NOT_SO:
+            return False
+
+    def make(self) -> None:
+        """Make it, empty."""
+        self._statements.execute("make_table", definitions=definitions(self._columns))
+
+    def furnish(self) -> None:
+        """Give it all that the one that stands has: key, index, grants, comments."""
+        if self._key:
+            self._statements.execute("add_key", key=identifiers(self._key))
+        self._alteration.index(self._time_column)
+        wanted = grants(self._connection, self._old)
+        give_grants(self._connection, self._statements, self._new, wanted)
+        parts = self._parts(self._old)
+        if parts.comment is not None:
+            self._statements.execute("comment_table", text=sql.Literal(parts.comment))
+        self._alteration.comment_table()
+        for column, text in parts.comments.items():
+            self._statements.execute(
+                "comment_column", column=sql.Identifier(column), text=sql.Literal(text)
+            )
+
+    def take_place(self) -> bool:
+        """Put it into its place, and the other one where nobody looks; the caller commits soon.
+
+        False: readers left no gap for it, or something hangs on the other one by now. Then all is
+        as it was, and this table is gone.
+        """
+        self._wait_for_disk()
+        for _ in range(_TRIES):
+            try:
+                if self._swap():
+                    return True
+                break
+            except psycopg.errors.LockNotAvailable:
+                self._connection.execute(_SQL["undo_swap"])
+                self._connection.execute(_SQL["wait"], {"seconds": _BETWEEN_SECONDS})
+            except _NOT_SO:
+                break
+        self._connection.execute(_SQL["undo_swap"])
+        drop_hidden(self._connection, self._new)
+        return False
+
+    def _swap(self) -> bool:
+        script = sql.SQL(";\n").join(self._script())
+        self._statements.tell(script)
+        told: list[Any] = []
+        with self._connection.cursor() as cursor:
+            cursor.execute(script)
+            while True:
+                if cursor.description:
+                    told += cursor.fetchone() or ()
+                if not cursor.nextset():
+                    return told == [True, self._portrait]
+
+    def _script(self) -> list[sql.Composable]:
+        """One message. The old table is looked at once more, now that nobody can touch it."""
+
+        def line(name: str, **parts: sql.Composable) -> sql.Composed:
+            return sql.SQL(_SQL[name]).format(**parts)
+
+        def within(place: Place, name: str) -> sql.Identifier:
+            return sql.Identifier(place.schema, name)
+
+        old, new, hidden = self._old, self._new, self._hidden
+        were, are = self._parts(old), self._parts(new)
+        table = within(old, old.table)
+        lines: list[sql.Composable] = [
+            line("begin_swap"),
+            line("wait_at_most", milliseconds=sql.Literal(_LOCK_MILLISECONDS)),
+            line("lock", table=table),
+            self._filled("is_alone"),
+            self._filled("portrait"),
+        ]
+        for number, name in enumerate(were.indexes):
+            aside = sql.Identifier(f"{hidden.table}_{number}")
+            lines.append(line("rename_index", index=within(old, name), to=aside))
+        aside, schema = within(old, hidden.table), sql.Identifier(hidden.schema)
+        lines += [
+            line("rename_table", table=table, to=sql.Identifier(hidden.table)),
+            line("put_away", table=aside, schema=schema),
+            line("rename_table", table=self.table, to=sql.Identifier(old.table)),
+        ]
+        for now, then in zip(are.indexes, were.indexes, strict=True):
+            lines.append(line("rename_index", index=within(new, now), to=sql.Identifier(then)))
+        for now, then in zip(are.constraints, were.constraints, strict=True):
+            parts = {"constraint": sql.Identifier(now), "to": sql.Identifier(then)}
+            lines.append(line("rename_constraint", table=table, **parts))
+        return [*lines, line("wait_as_before")]
+
+    def _filled(self, name: str) -> sql.SQL:
+        """A question about the old table without parameters: a message of several takes none."""
+        text: Any = psycopg.ClientCursor(self._connection).mogrify(_SQL[name], _at(self._old))
+        return sql.SQL(text)
+
+    def _wait_for_disk(self) -> None:
+        """What was written is on the server's disk before anybody has to wait for the COMMIT."""
+        row = self._connection.execute(_SQL["written"]).fetchone()
+        until = time.monotonic() + _FLUSH_SECONDS
+        while row and time.monotonic() < until:
+            flushed = self._connection.execute(_SQL["is_flushed"], {"lsn": row[0]}).fetchone()
+            if flushed and flushed[0]:
+                return
+            self._connection.execute(_SQL["wait"], {"seconds": _FLUSHED_AGAIN_SECONDS})
+
+    def _parts(self, place: Place) -> _Parts:
+        row = self._connection.execute(_SQL["parts"], _at(place)).fetchone()
+        return _Parts(*row) if row else _Parts([], [], None, {})
+
+    def _ask(self, name: str, place: Place) -> Any:
+        row = self._connection.execute(_SQL[name], _at(place)).fetchone()
+        return row[0] if row else None
+
+
+def _at(place: Place) -> dict[str, str]:
+    return {"schema": place.schema, "table": place.table}
