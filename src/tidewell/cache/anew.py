@@ -22,8 +22,8 @@ from tidewell.cache.shape import LoadedColumn, definitions, identifiers
 from tidewell.state.statements import statements
 
 _SQL = statements("tidewell.cache", "anew.sql")
-_NEAR_SECONDS = 0.005
-"""The way to the server and back: there are some ten of them while readers wait."""
+_LOOKS, _NEAR_SECONDS = 5, 0.005
+"""The shortest way to the server and back: there are some ten of them while readers wait."""
 _LOCK_MILLISECONDS = 50
 _TRIES, _BETWEEN_SECONDS = 40, 0.25
 _FLUSH_SECONDS, _FLUSHED_AGAIN_SECONDS = 2.0, 0.05
@@ -72,11 +72,12 @@ class Anew:
 
     def is_possible(self) -> bool:
         """Whether a new table would be the same as the one that stands, for all that people see."""
-        if self._old.schema == self._hidden.schema or not may_hide(self._connection):
-            return False
-        started = time.monotonic()
-        self._connection.execute(_SQL["near"])
-        if time.monotonic() - started > _NEAR_SECONDS or not self._ask("is_alone", self._old):
+        if (
+            self._old.schema == self._hidden.schema
+            or not may_hide(self._connection)
+            or not self._is_near()
+            or not self._ask("is_alone", self._old)
+        ):
             return False
         self._portrait = self._ask("portrait", self._old)
         try:
@@ -189,6 +190,14 @@ class Anew:
             if flushed and flushed[0]:
                 return
             self._connection.execute(_SQL["wait"], {"seconds": _FLUSHED_AGAIN_SECONDS})
+
+    def _is_near(self) -> bool:
+        for _ in range(_LOOKS):
+            started = time.monotonic()
+            self._connection.execute(_SQL["near"])
+            if time.monotonic() - started < _NEAR_SECONDS:
+                return True
+        return False
 
     def _parts(self, place: Place) -> _Parts:
         row = self._connection.execute(_SQL["parts"], _at(place)).fetchone()

@@ -3,8 +3,9 @@
 
 -- name: is_alone
 -- Whether nothing hangs on a table but what it brings along itself: no views, foreign keys, policies,
--- statistics or functions, publications, labels, parents or children. And whether we may make tables
--- beside it.
+-- statistics or functions, publications, labels, parents or children. Whether nobody follows the
+-- server's log, where a lock of a table's own would end queries of a standby. And whether we may make
+-- tables beside it.
 WITH one AS (
     SELECT class.*, class.oid AS number
       FROM pg_class AS class
@@ -32,8 +33,12 @@ SELECT pg_get_userbyid(relowner) = current_user
                         WHERE (classid, objid) IN (TABLE own) AND deptype IN ('e', 'x'))
        AND NOT EXISTS (SELECT FROM pg_inherits WHERE number IN (inhrelid, inhparent))
        AND NOT EXISTS (SELECT FROM pg_seclabel WHERE (classoid, objoid) IN (TABLE own))
-       AND NOT EXISTS (SELECT FROM pg_publication_tables
-                        WHERE schemaname = %(schema)s AND tablename = %(table)s)
+       AND NOT EXISTS (SELECT FROM pg_publication WHERE puballtables)
+       -- A publication of all tables of the schema; there is no such catalogue before PostgreSQL 15.
+       AND NOT EXISTS (SELECT FROM pg_depend
+                        WHERE refclassid = 'pg_namespace'::regclass AND refobjid = relnamespace
+                          AND classid = to_regclass('pg_catalog.pg_publication_namespace'))
+       AND NOT EXISTS (SELECT FROM pg_stat_replication)
   FROM one;
 
 -- name: portrait

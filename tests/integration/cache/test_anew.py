@@ -6,11 +6,13 @@ from typing import Any
 import psycopg
 import pyarrow as pa
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from tests.integration.cache.conftest import CachedTable
 from tests.integration.cache.test_readers import Reader
 from tidewell.cache import drop_cached_table, load
 from tidewell.cache.plan import CacheColumn, LoadPlan
+from tidewell.state.embedded import EmbeddedServer
 from tidewell.state.statements import statements
 
 ROWS = 400
@@ -114,6 +116,26 @@ def test_what_people_have_built_on_a_table_keeps_it(table: CachedTable, built: s
     )
 
 
+@pytest.mark.parametrize("of", ["ALL TABLES", 'TABLES IN SCHEMA "My shop"'])
+def test_a_publication_of_more_tables_keeps_it(
+    table: CachedTable, server: EmbeddedServer, of: str
+) -> None:
+    table.load(version_of(1), key=("id",))
+    number = number_of(table)
+    with psycopg.connect(server.url(table.database.database)) as connection:
+        connection.execute(f"CREATE PUBLICATION one FOR {of}".encode())
+    table.load(version_of(2), key=("id",))
+    assert number_of(table) == number
+
+
+def test_a_standby_keeps_it(table: CachedTable, server: EmbeddedServer) -> None:
+    table.load(version_of(1), key=("id",))
+    number = number_of(table)
+    with psycopg.connect(make_conninfo(server.url(), replication="true")):
+        table.load(version_of(2), key=("id",))
+    assert number_of(table) == number
+
+
 def test_what_a_new_table_has_too_does_not_keep_it(table: CachedTable) -> None:
     table.load(version_of(1), key=("id",))
     table.execute('CREATE TABLE public.other AS SELECT * FROM "My shop".orders')
@@ -142,6 +164,7 @@ def test_readers_of_a_table_do_not_notice(table: CachedTable) -> None:
     for reader in readers:
         reader.ended.set()
         reader.join()
+        print(f"{reader.reads} reads, the longest {reader.longest * 1000:.0f} ms")
     assert [reader.wrong for reader in readers] == [[], []]
     assert all(reader.reads > 60 for reader in readers)
     assert len(numbers) > 50
