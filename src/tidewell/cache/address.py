@@ -144,7 +144,7 @@ def explained(error: psycopg.Error, address: CacheAddress | None = None) -> Cach
             "The cached table stayed locked by someone else for 60 s: end the transaction that "
             "holds it, or wait for the next run."
         )
-    if kind in {"08", "40", "53", "57", "58"}:
+    if kind in {"08", "40", "53", "57", "58"} or state == "25P03":
         return CacheUnavailable(f"The cache cannot do it now: {said}")
     if kind in {"22", "23"} or state in {"54000", "0A000"}:
         return ValueDoesNotFit(f"The cache refuses a value: {said}{_where(error)}")

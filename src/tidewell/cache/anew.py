@@ -22,13 +22,15 @@ from tidewell.cache.shape import LoadedColumn, definitions, identifiers
 from tidewell.state.statements import statements
 
 _SQL = statements("tidewell.cache", "anew.sql")
-_LOOKS, _NEAR_SECONDS = 5, 0.005
+_LOOKS, _NEAR_SECONDS = 5, 0.002
 """The shortest way to the server and back: there are some ten of them while readers wait."""
-_LOCK_MILLISECONDS = 50
+_LOCK_MILLISECONDS, _IDLE_MILLISECONDS = 50, 1000
 _TRIES, _BETWEEN_SECONDS = 40, 0.25
 _FLUSH_SECONDS, _FLUSHED_AGAIN_SECONDS = 2.0, 0.05
 _NOT_SO = (psycopg.ProgrammingError, psycopg.InternalError)
 """What says that it cannot be done here: no permission, a name that is taken, an event trigger."""
+_NOT_TOLD = (*_NOT_SO, psycopg.errors.ObjectNotInPrerequisiteState)
+"""The same of questions about the server's log, which some servers do not have."""
 
 
 class _Parts(NamedTuple):
@@ -68,6 +70,7 @@ class Anew:
             connection, self._new, plan, columns, fence.job_id, self._statements, []
         )
         self._portrait: str | None = None
+        self._comment: str | None = None
         self.table = self._statements.table
 
     def is_possible(self) -> bool:
@@ -76,16 +79,20 @@ class Anew:
             self._old.schema == self._hidden.schema
             or not may_hide(self._connection)
             or not self._is_near()
+            or not self._ask("is_free", self._old)
             or not self._ask("is_alone", self._old)
         ):
             return False
         self._portrait = self._ask("portrait", self._old)
         try:
             with self._connection.transaction(force_rollback=True):
+                self._is_flushed(self._written())
                 self.make()
                 self.furnish()
-                return bool(self._ask("portrait", self._new) == self._portrait)
-        except _NOT_SO:
+                same = bool(self._ask("portrait", self._new) == self._portrait)
+                drop_hidden(self._connection, self._new)
+                return same
+        except _NOT_TOLD:
             return False
 
     def make(self) -> None:
@@ -100,6 +107,7 @@ class Anew:
         wanted = grants(self._connection, self._old)
         give_grants(self._connection, self._statements, self._new, wanted)
         parts = self._parts(self._old)
+        self._comment = parts.comment
         if parts.comment is not None:
             self._statements.execute("comment_table", text=sql.Literal(parts.comment))
         self._alteration.comment_table()
@@ -116,16 +124,18 @@ class Anew:
         """
         self._wait_for_disk()
         for _ in range(_TRIES):
+            again = False
             try:
                 if self._swap():
                     return True
-                break
             except psycopg.errors.LockNotAvailable:
-                self._connection.execute(_SQL["undo_swap"])
-                self._connection.execute(_SQL["wait"], {"seconds": _BETWEEN_SECONDS})
+                again = True
             except _NOT_SO:
+                pass
+            self._connection.execute(_SQL["undo_swap"])
+            if not again:
                 break
-        self._connection.execute(_SQL["undo_swap"])
+            self._connection.execute(_SQL["wait"], {"seconds": _BETWEEN_SECONDS})
         drop_hidden(self._connection, self._new)
         return False
 
@@ -139,7 +149,7 @@ class Anew:
                 if cursor.description:
                     told += cursor.fetchone() or ()
                 if not cursor.nextset():
-                    return told == [True, self._portrait]
+                    return told == [True, self._portrait, self._comment]
 
     def _script(self) -> list[sql.Composable]:
         """One message. The old table is looked at once more, now that nobody can touch it."""
@@ -156,9 +166,11 @@ class Anew:
         lines: list[sql.Composable] = [
             line("begin_swap"),
             line("wait_at_most", milliseconds=sql.Literal(_LOCK_MILLISECONDS)),
+            line("idle_at_most", milliseconds=sql.Literal(_IDLE_MILLISECONDS)),
             line("lock", table=table),
             self._filled("is_alone"),
             self._filled("portrait"),
+            self._filled("comment"),
         ]
         for number, name in enumerate(were.indexes):
             aside = sql.Identifier(f"{hidden.table}_{number}")
@@ -174,7 +186,7 @@ class Anew:
         for now, then in zip(are.constraints, were.constraints, strict=True):
             parts = {"constraint": sql.Identifier(now), "to": sql.Identifier(then)}
             lines.append(line("rename_constraint", table=table, **parts))
-        return [*lines, line("wait_as_before")]
+        return [*lines, line("wait_again")]
 
     def _filled(self, name: str) -> sql.SQL:
         """A question about the old table without parameters: a message of several takes none."""
@@ -183,13 +195,18 @@ class Anew:
 
     def _wait_for_disk(self) -> None:
         """What was written is on the server's disk before anybody has to wait for the COMMIT."""
-        row = self._connection.execute(_SQL["written"]).fetchone()
+        written = self._written()
         until = time.monotonic() + _FLUSH_SECONDS
-        while row and time.monotonic() < until:
-            flushed = self._connection.execute(_SQL["is_flushed"], {"lsn": row[0]}).fetchone()
-            if flushed and flushed[0]:
-                return
+        while not self._is_flushed(written) and time.monotonic() < until:
             self._connection.execute(_SQL["wait"], {"seconds": _FLUSHED_AGAIN_SECONDS})
+
+    def _written(self) -> str | None:
+        row = self._connection.execute(_SQL["written"]).fetchone()
+        return row[0] if row else None
+
+    def _is_flushed(self, written: str | None) -> bool:
+        row = self._connection.execute(_SQL["is_flushed"], {"lsn": written}).fetchone()
+        return bool(row and row[0])
 
     def _is_near(self) -> bool:
         for _ in range(_LOOKS):

@@ -4,8 +4,8 @@
 -- name: is_alone
 -- Whether nothing hangs on a table but what it brings along itself: no views, foreign keys, policies,
 -- statistics or functions, publications, labels, parents or children. Whether nobody follows the
--- server's log, where a lock of a table's own would end queries of a standby. And whether we may make
--- tables beside it.
+-- server's log: a table's lock ends queries of a standby, and who reads of rows is told of another
+-- table. And whether we may make tables beside it.
 WITH one AS (
     SELECT class.*, class.oid AS number
       FROM pg_class AS class
@@ -21,8 +21,9 @@ WITH one AS (
      UNION ALL
     SELECT 'pg_constraint'::regclass, pg_constraint.oid FROM one JOIN pg_constraint ON conrelid = number
      UNION ALL
-    SELECT 'pg_type'::regclass, pg_type.oid
-      FROM one JOIN pg_type ON reltype IN (pg_type.oid, pg_type.typelem)
+    SELECT 'pg_type'::regclass, reltype FROM one
+     UNION ALL
+    SELECT 'pg_type'::regclass, typarray FROM one JOIN pg_type ON pg_type.oid = reltype
 )
 SELECT pg_get_userbyid(relowner) = current_user
        AND has_schema_privilege(relnamespace, 'CREATE')
@@ -31,7 +32,8 @@ SELECT pg_get_userbyid(relowner) = current_user
                           AND (classid, objid) NOT IN (TABLE own))
        AND NOT EXISTS (SELECT FROM pg_depend
                         WHERE (classid, objid) IN (TABLE own) AND deptype IN ('e', 'x'))
-       AND NOT EXISTS (SELECT FROM pg_inherits WHERE number IN (inhrelid, inhparent))
+       AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = number)
+       AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhparent = number)
        AND NOT EXISTS (SELECT FROM pg_seclabel WHERE (classoid, objoid) IN (TABLE own))
        AND NOT EXISTS (SELECT FROM pg_publication WHERE puballtables)
        -- A publication of all tables of the schema; there is no such catalogue before PostgreSQL 15.
@@ -39,7 +41,30 @@ SELECT pg_get_userbyid(relowner) = current_user
                         WHERE refclassid = 'pg_namespace'::regclass AND refobjid = relnamespace
                           AND classid = to_regclass('pg_catalog.pg_publication_namespace'))
        AND NOT EXISTS (SELECT FROM pg_stat_replication)
+       AND NOT EXISTS (SELECT FROM pg_replication_slots
+                        WHERE slot_type = 'physical' OR database = current_database())
   FROM one;
+
+-- name: is_free
+-- What is looked at once, before anything is written. Whether nobody does something with the table
+-- that takes long (VACUUM) or changes it; no function names it, which might keep the type of its rows
+-- in a variable; and the server writes a log of new tables, else COMMIT writes the tables themselves.
+SELECT current_setting('wal_level') <> 'minimal'
+       AND NOT EXISTS (SELECT FROM pg_locks
+                        WHERE locktype = 'relation' AND relation = class.oid
+                          AND database = (SELECT oid FROM pg_database
+                                           WHERE datname = current_database())
+                          AND pid <> pg_backend_pid()
+                          AND mode NOT IN ('AccessShareLock', 'RowShareLock', 'RowExclusiveLock'))
+       AND NOT EXISTS (SELECT FROM pg_proc
+                         JOIN pg_language AS language ON language.oid = prolang
+                        WHERE language.lanname NOT IN ('internal', 'c')
+                          AND pronamespace NOT IN ('pg_catalog'::regnamespace,
+                                                   'information_schema'::regnamespace)
+                          AND strpos(lower(prosrc), lower(class.relname)) > 0)
+  FROM pg_class AS class
+  JOIN pg_namespace AS namespace ON namespace.oid = class.relnamespace
+ WHERE namespace.nspname = %(schema)s AND class.relname = %(table)s;
 
 -- name: portrait
 -- All that a table is, as one text, but for its rows, its name and those of its parts, and its
@@ -49,6 +74,8 @@ SELECT jsonb_build_array(
                                relallvisible,relallfrozen,reltoastrelid,relfrozenxid,relminmxid,
                                relacl}'::text[],
            (SELECT to_jsonb(reloptions) FROM pg_class WHERE oid = class.reltoastrelid),
+           (SELECT to_jsonb(typacl) FROM pg_type WHERE oid = class.reltype),
+           obj_description(class.reltype, 'pg_type'),
            (SELECT jsonb_agg(to_jsonb(granted) ORDER BY to_jsonb(granted))
               FROM aclexplode(coalesce(class.relacl, acldefault('r', class.relowner))) AS granted),
            (SELECT jsonb_agg(jsonb_build_array(
@@ -91,17 +118,25 @@ SELECT (SELECT coalesce(json_agg(own.relname ORDER BY indisprimary DESC, indkey:
   JOIN pg_namespace AS namespace ON namespace.oid = class.relnamespace
  WHERE namespace.nspname = %(schema)s AND class.relname = %(table)s;
 
+-- name: comment
+-- What people may have written on the table.
+SELECT obj_description(class.oid, 'pg_class')
+  FROM pg_class AS class
+  JOIN pg_namespace AS namespace ON namespace.oid = class.relnamespace
+ WHERE namespace.nspname = %(schema)s AND class.relname = %(table)s;
+
 -- name: near
 -- The way to the server and back.
 SELECT 1;
 
 -- name: written
--- How far the server has come with its log.
+-- How far the server has come with its log. Some do not say.
 SELECT pg_current_wal_insert_lsn();
 
 -- name: is_flushed
--- Whether all up to there is on its disk, so that a COMMIT has little left to wait for.
-SELECT pg_current_wal_flush_lsn() >= %(lsn)s::pg_lsn;
+-- Whether all up to there but a few pages is on its disk, so that a COMMIT has little to wait for: the
+-- last page is not written before it.
+SELECT pg_wal_lsn_diff(%(lsn)s::pg_lsn, pg_current_wal_flush_lsn()) < 65536;
 
 -- name: wait
 -- Until somebody has read on.
@@ -114,6 +149,10 @@ SAVEPOINT tidewell_swap
 -- name: wait_at_most
 -- Whoever reads the table meanwhile waits behind us.
 SET LOCAL lock_timeout = {milliseconds}
+
+-- name: idle_at_most
+-- Nobody waits for us if we fall silent.
+SET LOCAL idle_in_transaction_session_timeout = {milliseconds}
 
 -- name: lock
 -- Readers of before have to be through, new ones wait.
@@ -135,10 +174,11 @@ ALTER TABLE {table} SET SCHEMA {schema}
 -- What has no index.
 ALTER TABLE {table} RENAME CONSTRAINT {constraint} TO {to}
 
--- name: wait_as_before
--- As the session has it.
-SET LOCAL lock_timeout TO DEFAULT
+-- name: wait_again
+-- For what follows to the COMMIT.
+SET LOCAL lock_timeout = '1s'
 
 -- name: undo_swap
--- All is as before.
+-- All is as before; what is written next is this transaction's own again, of no part of it.
 ROLLBACK TO SAVEPOINT tidewell_swap;
+RELEASE SAVEPOINT tidewell_swap;

@@ -34,8 +34,10 @@ def may_hide(connection: Connection) -> bool:
     return bool(row and row[0])
 
 
-def drop_left(connection: Connection, job_id: UUID, attempt: int) -> None:
+def drop_left(connection: Connection, job_id: UUID, attempt: int, *, cascade: bool = False) -> None:
     """Drop what the attempts of a job up to a given one have left; the caller commits.
+
+    `cascade`: with what stands on them.
 
     Raises psycopg.errors.LockNotAvailable where somebody has such a table open.
     """
@@ -44,16 +46,18 @@ def drop_left(connection: Connection, job_id: UUID, attempt: int) -> None:
         number = name.removeprefix(prefix)
         if number.isdecimal() and int(number) <= attempt:
             connection.execute(_SQL["wait_shortly"])
-            drop_hidden(connection, Place(_SCHEMA, name))
+            drop_hidden(connection, Place(_SCHEMA, name), cascade=cascade)
 
 
-def drop_hidden(connection: Connection, place: Place) -> None:
+def drop_hidden(connection: Connection, place: Place, *, cascade: bool = False) -> None:
     """Drop one of them."""
-    table = sql.Identifier(place.schema, place.table)
-    connection.execute(sql.SQL(_SQL["drop_hidden"]).format(table=table))
+    statement = _SQL["drop_with_all" if cascade else "drop_hidden"]
+    connection.execute(sql.SQL(statement).format(table=sql.Identifier(place.schema, place.table)))
 
 
 def drop_left_now(connection: Connection, job_id: UUID, attempt: int) -> None:
-    """The same, as far as nobody has to be waited for: the next attempt finds the rest."""
-    with suppress(psycopg.errors.LockNotAvailable), connection.transaction():
+    """The same, as far as nobody has to be waited for, and nothing forbids it: the next attempt
+    finds the rest."""
+    refused = (psycopg.errors.LockNotAvailable, psycopg.ProgrammingError, psycopg.InternalError)
+    with suppress(*refused), connection.transaction():
         drop_left(connection, job_id, attempt)

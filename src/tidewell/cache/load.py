@@ -1,7 +1,7 @@
 """One load of a cached table: the statements of its transaction, up to the bookkeeping."""
 
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 
 import numpy as np
 import pyarrow as pa
@@ -81,6 +81,7 @@ class Load:
         self._alteration = Alteration(
             connection, place, plan, self.columns, fence.job_id, self._statements, self._changes
         )
+        self._open = ExitStack()
         self.is_anew = False
         """Whether a new table has taken the place; the one before is still to be dropped."""
         self._confirmed = 0
@@ -89,6 +90,10 @@ class Load:
         """The rows of the table after a full load, and no other."""
         self._since: int | None = None
         """As of the look at the rows that the load has not written; None: it wrote all."""
+
+    def close(self) -> None:
+        """Forget what waits in files; not before the COMMIT, for which readers may wait."""
+        self._open.close()
 
     def run(
         self,
@@ -99,8 +104,7 @@ class Load:
     ) -> Receipt:
         """Load the batches; the caller commits. Raises a CacheError or what the batches raise.
 
-        `ending` is called when all is read and written, where from then on readers wait for the
-        caller's COMMIT.
+        `ending` is called where from then on readers may wait for the caller's COMMIT.
         """
         self._ending = ending
         if shape.relation_kind(self._connection, self._place) is None:
@@ -237,36 +241,34 @@ class Load:
             utf8=self._utf8,
         )
         self._digest = difference.digest
-        sent = self._fitting.counts
-        with closing(difference), closing(Spool(self._fitting.schema)) as spool:
+        self._open.callback(difference.close)
+        spool = self._open.enter_context(closing(Spool(self._fitting.schema)))
 
-            def progress() -> None:
-                self._progress(sent.rows, 0)
+        def progress() -> None:
+            self._progress(self._fitting.counts.rows, 0)
 
-            difference.read(self._fitting.fitted(batches), spool, progress)
-            if shape.look(self._connection, self._place) != standing:
-                raise CacheConflict(CHANGED_MEANWHILE)
-            is_changed = difference.is_changed()
-            self._stands, self._since = spool.rows, difference.since
-            if not is_changed:
-                self._confirmed = spool.rows
-                return Counts()
-            self._last_load()  # from here on under the fence
-            if difference.has_null_keys:
-                return self._by_changed_buckets(difference, spool)
-            with difference.pairing(spool, progress) as pairing:
-                found = pairing.found()
-                if found.repeated:
-                    return self._by_changed_buckets(difference, spool)
-                if found.written > max(_ANEW_SHARE * spool.rows, _ANEW_ROWS) and self._anew(
-                    spool, list(standing.columns)
-                ):
-                    return _counts(found)
-                replace = not self._key or (
-                    set(standing.columns) == {column.name for column in self._listed}
-                    and difference.is_replaceable()
-                )
-                return self._write(difference, spool, found, replace=replace)
+        difference.read(self._fitting.fitted(batches), spool, progress)
+        if shape.look(self._connection, self._place) != standing:
+            raise CacheConflict(CHANGED_MEANWHILE)
+        same = not difference.is_changed()
+        self._stands, self._since = spool.rows, difference.since
+        if same:
+            self._confirmed = spool.rows
+            return Counts()
+        self._last_load()  # from here on under the fence
+        if difference.has_null_keys:
+            return self._by_changed_buckets(difference, spool)
+        found = self._open.enter_context(difference.pairing(spool, progress)).found()
+        if found.repeated:
+            return self._by_changed_buckets(difference, spool)
+        most = found.written > max(_ANEW_SHARE * spool.rows, _ANEW_ROWS)
+        if most and self._anew(spool, list(standing.columns)):
+            return _counts(found)
+        replace = not self._key or (
+            set(standing.columns) == {column.name for column in self._listed}
+            and difference.is_replaceable()
+        )
+        return self._write(difference, spool, found, replace=replace)
 
     def _anew(self, spool: Spool, order: list[str]) -> bool:
         """All rows into a new table that takes the place, where nobody would notice."""
@@ -277,8 +279,8 @@ class Load:
         if not anew.is_possible():
             return False
         anew.make()
-        rows = spool.chosen(np.ones(spool.rows, np.bool_))
-        confirmed = self._copy("copy_frozen", anew.table, rows, self._digest, see=False)
+        all_rows = spool.chosen(np.ones(spool.rows, np.bool_))
+        confirmed = self._copy("copy_frozen", anew.table, all_rows, self._digest, see=False)
         anew.furnish()
         self._statements.execute("sample", table=anew.table)
         self._ending()

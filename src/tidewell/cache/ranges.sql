@@ -17,6 +17,10 @@ SELECT class.relname
 -- A load that was not finished.
 DROP TABLE IF EXISTS {table};
 
+-- name: drop_with_all
+-- The same when its job is deleted: with what came to stand on it.
+DROP TABLE IF EXISTS {table} CASCADE;
+
 -- name: wait_shortly
 -- A session that dies holds a table for a moment.
 SET LOCAL lock_timeout = '2s';

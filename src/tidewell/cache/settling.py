@@ -33,7 +33,7 @@ def drop_cached_table(address: CacheAddress, job_id: UUID, attempt: int | None =
             if found is not None and found[0] is not None:
                 _drop(connection, *found)
             # Last: from there on nobody is waited for as long as for the table itself.
-            drop_left(connection, job_id, newest)
+            drop_left(connection, job_id, newest, cascade=True)
         except psycopg.Error as error:
             raise explained(error, address) from error
 

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, replace
 from datetime import datetime
 from functools import cache
@@ -178,7 +178,7 @@ class CacheTarget:
             if version:
                 version()
 
-        with self._errors():
+        with closing(load), self._errors():
             receipt = load.run(batches, keys, fresh, ask)
             receipt = replace(receipt, watermark=watermark())
             self._note_commit(plan, receipt, load)

@@ -109,6 +109,17 @@ CREATE TABLE public.one (rows "My shop".orders[]);
 -- name: a_comment_on_its_key
 COMMENT ON INDEX "My shop".orders_pkey IS 'mine';
 
+-- name: a_comment_on_its_type
+COMMENT ON TYPE "My shop".orders IS 'mine';
+
+-- name: a_grant_of_its_type
+REVOKE USAGE ON TYPE "My shop".orders FROM PUBLIC;
+
+-- name: a_function_with_a_row_of_it
+CREATE FUNCTION public.one() RETURNS text LANGUAGE plpgsql AS $$
+DECLARE row "My shop".orders%ROWTYPE;
+BEGIN SELECT * INTO row FROM "My shop".orders LIMIT 1; RETURN to_jsonb(row)::text; END $$;
+
 -- name: a_publication
 CREATE PUBLICATION one FOR TABLE "My shop".orders;
 

@@ -1,6 +1,8 @@
 """Where most rows differ, a new table takes the place of the cached one, and nobody notices."""
 
 import threading
+import time
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
@@ -12,6 +14,7 @@ from tests.integration.cache.conftest import CachedTable
 from tests.integration.cache.test_readers import Reader
 from tidewell.cache import drop_cached_table, load
 from tidewell.cache.plan import CacheColumn, LoadPlan
+from tidewell.errors import CacheUnavailable, TidewellError
 from tidewell.state.embedded import EmbeddedServer
 from tidewell.state.statements import statements
 
@@ -21,6 +24,12 @@ _NUMBER = """SELECT '"My shop".orders'::regclass::oid::bigint"""
 _COMMENT = """COMMENT ON COLUMN "My shop".orders.name IS 'as the customer calls it'"""
 _TABLE_COMMENT = """SELECT obj_description('"My shop".orders'::regclass, 'pg_class')"""
 _UPDATE = """UPDATE "My shop".orders SET name = 'x' WHERE id = 20"""
+GUARD = """
+    CREATE FUNCTION public.guard() RETURNS event_trigger LANGUAGE plpgsql
+        AS 'BEGIN RAISE EXCEPTION ''nothing is dropped here''; END';
+    CREATE EVENT TRIGGER guard ON ddl_command_start WHEN TAG IN ('DROP TABLE')
+        EXECUTE FUNCTION public.guard()
+"""
 _COUNT = 'SELECT count(*), sum(version) FROM "My shop".orders'
 
 
@@ -126,6 +135,129 @@ def test_a_publication_of_more_tables_keeps_it(
         connection.execute(f"CREATE PUBLICATION one FOR {of}".encode())
     table.load(version_of(2), key=("id",))
     assert number_of(table) == number
+
+
+@pytest.mark.parametrize("slot", ["physical", "database"])
+def test_a_slot_that_nobody_reads_now_keeps_it(
+    table: CachedTable, server: EmbeddedServer, slot: str
+) -> None:
+    table.load(version_of(1), key=("id",))
+    number = number_of(table)
+    with psycopg.connect(server.url(table.database.database), autocommit=True) as connection:
+        if slot == "physical":
+            connection.execute("SELECT pg_create_physical_replication_slot('tidewell_test')")
+            try:
+                table.load(version_of(2), key=("id",))
+            finally:
+                connection.execute("SELECT pg_drop_replication_slot('tidewell_test')")
+            assert number_of(table) == number
+        table.load(version_of(3), key=("id",))
+    assert number_of(table) != number
+
+
+def test_a_vacuum_at_work_keeps_it(table: CachedTable) -> None:
+    table.load(version_of(1), key=("id",))
+    number = number_of(table)
+    with psycopg.connect(table.database.url) as other:
+        other.execute('LOCK TABLE "My shop".orders IN SHARE UPDATE EXCLUSIVE MODE')
+        ending = threading.Timer(5.0, other.rollback)  # the comment waits for it
+        ending.start()
+        table.load(version_of(2), key=("id",))
+        ending.join()
+    assert number_of(table) == number
+
+
+def test_a_server_that_does_not_tell_of_its_log_keeps_it(
+    table: CachedTable, server: EmbeddedServer
+) -> None:
+    table.load(version_of(1), key=("id",))
+    number = number_of(table)
+    with psycopg.connect(server.url(table.database.database)) as connection:
+        connection.execute("REVOKE EXECUTE ON FUNCTION pg_current_wal_insert_lsn() FROM PUBLIC")
+    table.load(version_of(2), key=("id",))
+    assert number_of(table) == number
+
+
+def test_who_may_drop_no_table_keeps_it(table: CachedTable, server: EmbeddedServer) -> None:
+    table.load(version_of(1), key=("id",))
+    number = number_of(table)
+    with psycopg.connect(server.url(table.database.database)) as connection:
+        connection.execute(GUARD)
+    table.load(version_of(2), key=("id",))
+    table.load(version_of(3), key=("id",))
+    assert number_of(table) == number
+
+
+def test_what_cannot_be_dropped_stops_nobody(table: CachedTable) -> None:
+    table.load(version_of(1), key=("id",))
+    with psycopg.connect(table.database.url) as other:
+        # It takes no lock of the table, and is not seen before it is committed.
+        other.execute(BUILT["a_function_of_its_rows"])
+        table.load(version_of(2), key=("id",))
+    table.load(version_of(3), key=("id",), upkeep=True)
+    table.standing()
+    assert sorted(row[1] for row in table.rows()) == [3] * ROWS
+    drop_cached_table(table.address, table.job_id)
+    assert left(table) == []
+
+
+def test_readers_do_not_wait_for_a_load_that_falls_silent(
+    table: CachedTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table.load(version_of(1), key=("id",))
+    silent = threading.Event()
+
+    def fall_silent() -> None:
+        silent.set()
+        time.sleep(3)
+
+    columns = tuple(CacheColumn(one.name, one.type) for one in version_of(2).schema)
+    with table.target() as target:
+        target.standing()
+        loading = threading.Thread(
+            target=lambda: refused.append(
+                error_of(
+                    lambda: target.load(
+                        LoadPlan("full", columns, ("id",), origin="the test"),
+                        version_of(2).to_batches(),
+                        watermark=lambda: None,
+                        progress=lambda *_: None,
+                        committing=fall_silent,
+                    )
+                )
+            )
+        )
+        refused: list[BaseException | None] = []
+        loading.start()
+        assert silent.wait(20)
+        assert {row[1] for row in table.rows()} == {1}
+        assert loading.is_alive()
+        loading.join()
+    assert isinstance(refused[0], CacheUnavailable)
+    table.load(version_of(2), key=("id",))
+    assert {row[1] for row in table.rows()} == {2}
+
+
+def error_of(call: Callable[[], object]) -> BaseException | None:
+    try:
+        call()
+    except TidewellError as error:
+        return error
+    return None
+
+
+def test_a_comment_of_the_last_moment_stays(table: CachedTable) -> None:
+    table.load(version_of(1), key=("id",))
+    columns = tuple(CacheColumn(one.name, one.type) for one in version_of(2).schema)
+    with table.target() as target:
+        target.standing()
+        target.load(
+            LoadPlan("full", columns, ("id",), origin="the test"),
+            version_of(2).to_batches(),
+            watermark=lambda: table.execute("""COMMENT ON TABLE "My shop".orders IS 'Ours.'"""),
+            progress=lambda *_: None,
+        )
+    assert ask(table, _TABLE_COMMENT) == [("Ours.",)]
 
 
 def test_a_standby_keeps_it(table: CachedTable, server: EmbeddedServer) -> None:
@@ -245,6 +377,17 @@ def test_what_it_leaves_is_dropped_by_the_next_run(table: CachedTable) -> None:
     table.load(version_of(3), key=("id",))
     drop_cached_table(table.address, table.job_id)
     assert left(table) == []
+
+
+def test_a_table_that_kept_its_place_is_known_to_be_unchanged(
+    table: CachedTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tidewell.cache.anew._TRIES", 2)
+    table.load(version_of(1), key=("id",))
+    with psycopg.connect(table.database.url) as reader:
+        reader.execute(_COUNT)
+        table.load(version_of(2), key=("id",), version="two")
+    assert table.holds("two")
 
 
 def test_a_table_anew_is_known_to_be_unchanged(table: CachedTable) -> None:
