@@ -32,9 +32,12 @@ class TableStatements:
 
     def execute(self, name: str, **parts: sql.Composable) -> psycopg.Cursor[Any]:
         """Execute a statement by name; `table` is the cached one unless another is given."""
-        composed = sql.SQL(_SQL[name]).format(**({"table": self.table} | parts))
-        self.tell(composed)
-        return self._connection.execute(composed)
+        return self.run(sql.SQL(_SQL[name]).format(**({"table": self.table} | parts)))
+
+    def run(self, statement: sql.Composed) -> psycopg.Cursor[Any]:
+        """Execute a statement of another file."""
+        self.tell(statement)
+        return self._connection.execute(statement)
 
     def tell(self, statement: sql.Composed) -> None:
         """Show a statement in the log at verbosity 2, without our comments."""

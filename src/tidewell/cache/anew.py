@@ -8,20 +8,22 @@ would notice: nothing hangs on the one that stands, and the new one is the same 
 
 import time
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, LiteralString, NamedTuple
 
 import psycopg
 from psycopg import sql
 
+from tidewell.cache import shape
 from tidewell.cache.address import Connection
 from tidewell.cache.alter import Alteration, TableStatements, Trace
+from tidewell.cache.grants import give_grants, grants
 from tidewell.cache.hidden import drop_hidden, hidden_place, may_hide
 from tidewell.cache.plan import Fence, LoadPlan, Place
-from tidewell.cache.ranges import give_grants, grants
-from tidewell.cache.shape import LoadedColumn, definitions, identifiers
+from tidewell.cache.shape import LoadedColumn
 from tidewell.state.statements import statements
 
 _SQL = statements("tidewell.cache", "anew.sql")
+_TABLE_SQL = statements("tidewell.cache", "table.sql")
 _LOOKS, _NEAR_SECONDS = 5, 0.002
 """The shortest way to the server and back: there are some ten of them while readers wait."""
 _LOCK_MILLISECONDS, _IDLE_MILLISECONDS = 50, 1000
@@ -38,7 +40,6 @@ class _Parts(NamedTuple):
 
     indexes: list[str]
     constraints: list[str]
-    comment: str | None
     comments: dict[str, str]
 
 
@@ -62,7 +63,6 @@ class Anew:
         self._new = Place(place.schema, f"{self._hidden.table}_new")
         by_name = {column.name: column for column in columns.values()}
         self._columns = [by_name[name] for name in order]
-        self._key = [columns[name].name for name in plan.key]
         time_column = columns.get(plan.time_column or "")
         self._time_column = time_column.name if time_column else None
         self._statements = TableStatements(connection, self._new, trace)
@@ -86,7 +86,7 @@ class Anew:
         self._portrait = self._ask("portrait", self._old)
         try:
             with self._connection.transaction(force_rollback=True):
-                self._is_flushed(self._written())
+                self._is_flushed(self._written())  # here a server says that it does not tell
                 self.make()
                 self.furnish()
                 same = bool(self._ask("portrait", self._new) == self._portrait)
@@ -97,21 +97,19 @@ class Anew:
 
     def make(self) -> None:
         """Make it, empty."""
-        self._statements.execute("make_table", definitions=definitions(self._columns))
+        self._statements.execute("make_table", definitions=shape.definitions(self._columns))
 
     def furnish(self) -> None:
         """Give it all that the one that stands has: key, index, grants, comments."""
-        if self._key:
-            self._statements.execute("add_key", key=identifiers(self._key))
+        self._alteration.ensure_key()
         self._alteration.index(self._time_column)
         wanted = grants(self._connection, self._old)
         give_grants(self._connection, self._statements, self._new, wanted)
-        parts = self._parts(self._old)
-        self._comment = parts.comment
-        if parts.comment is not None:
-            self._statements.execute("comment_table", text=sql.Literal(parts.comment))
+        self._comment = shape.comment(self._connection, self._old)
+        if self._comment is not None:
+            self._statements.execute("comment_table", text=sql.Literal(self._comment))
         self._alteration.comment_table()
-        for column, text in parts.comments.items():
+        for column, text in self._parts(self._old).comments.items():
             self._statements.execute(
                 "comment_column", column=sql.Identifier(column), text=sql.Literal(text)
             )
@@ -168,9 +166,9 @@ class Anew:
             line("wait_at_most", milliseconds=sql.Literal(_LOCK_MILLISECONDS)),
             line("idle_at_most", milliseconds=sql.Literal(_IDLE_MILLISECONDS)),
             line("lock", table=table),
-            self._filled("is_alone"),
-            self._filled("portrait"),
-            self._filled("comment"),
+            self._filled(_SQL["is_alone"]),
+            self._filled(_SQL["portrait"]),
+            self._filled(_TABLE_SQL["table_comment"]),
         ]
         for number, name in enumerate(were.indexes):
             aside = sql.Identifier(f"{hidden.table}_{number}")
@@ -188,9 +186,9 @@ class Anew:
             lines.append(line("rename_constraint", table=table, **parts))
         return [*lines, line("wait_again")]
 
-    def _filled(self, name: str) -> sql.SQL:
+    def _filled(self, statement: LiteralString) -> sql.SQL:
         """A question about the old table without parameters: a message of several takes none."""
-        text: Any = psycopg.ClientCursor(self._connection).mogrify(_SQL[name], _at(self._old))
+        text: Any = psycopg.ClientCursor(self._connection).mogrify(statement, self._old.names)
         return sql.SQL(text)
 
     def _wait_for_disk(self) -> None:
@@ -217,13 +215,9 @@ class Anew:
         return False
 
     def _parts(self, place: Place) -> _Parts:
-        row = self._connection.execute(_SQL["parts"], _at(place)).fetchone()
-        return _Parts(*row) if row else _Parts([], [], None, {})
+        row = self._connection.execute(_SQL["parts"], place.names).fetchone()
+        return _Parts(*row) if row else _Parts([], [], {})
 
     def _ask(self, name: str, place: Place) -> Any:
-        row = self._connection.execute(_SQL[name], _at(place)).fetchone()
+        row = self._connection.execute(_SQL[name], place.names).fetchone()
         return row[0] if row else None
-
-
-def _at(place: Place) -> dict[str, str]:
-    return {"schema": place.schema, "table": place.table}

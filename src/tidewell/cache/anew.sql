@@ -101,8 +101,8 @@ SELECT jsonb_build_array(
  WHERE namespace.nspname = %(schema)s AND class.relname = %(table)s;
 
 -- name: parts
--- The names of a table's indexes and of its other constraints, in the order of its portrait; its own
--- comment, and those of its columns.
+-- The names of a table's indexes and of its other constraints, in the order of its portrait; the
+-- comments on its columns.
 SELECT (SELECT coalesce(json_agg(own.relname ORDER BY indisprimary DESC, indkey::text), '[]')
           FROM pg_index
           JOIN pg_class AS own ON own.oid = indexrelid
@@ -110,17 +110,9 @@ SELECT (SELECT coalesce(json_agg(own.relname ORDER BY indisprimary DESC, indkey:
        (SELECT coalesce(json_agg(conname ORDER BY contype, conkey::text), '[]')
           FROM pg_constraint
          WHERE conrelid = class.oid AND conindid = 0),
-       obj_description(class.oid, 'pg_class'),
        (SELECT coalesce(json_object_agg(attname, col_description(class.oid, attnum)), '{}')
           FROM pg_attribute
          WHERE attrelid = class.oid AND col_description(class.oid, attnum) IS NOT NULL)
-  FROM pg_class AS class
-  JOIN pg_namespace AS namespace ON namespace.oid = class.relnamespace
- WHERE namespace.nspname = %(schema)s AND class.relname = %(table)s;
-
--- name: comment
--- What people may have written on the table.
-SELECT obj_description(class.oid, 'pg_class')
   FROM pg_class AS class
   JOIN pg_namespace AS namespace ON namespace.oid = class.relnamespace
  WHERE namespace.nspname = %(schema)s AND class.relname = %(table)s;

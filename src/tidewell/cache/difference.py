@@ -113,7 +113,7 @@ class Difference:
         written to this one is what then stands there."""
         if connection.info.server_version < _LEAST_SERVER or RowHash(columns).unhashed:
             return False
-        row = connection.execute(_SQL["is_plain"], _at(place)).fetchone()
+        row = connection.execute(_SQL["is_plain"], place.names).fetchone()
         return bool(row and row[0])
 
     def read(
@@ -176,7 +176,7 @@ class Difference:
 
     def is_replaceable(self) -> bool:
         """Whether rows may be deleted and written anew, for all that others have built on them."""
-        row = self._connection.execute(_SQL["is_replaceable"], _at(self._place)).fetchone()
+        row = self._connection.execute(_SQL["is_replaceable"], self._place.names).fetchone()
         return bool(row and row[0])
 
     def delete(self, chosen: Chosen) -> int:
@@ -244,7 +244,7 @@ class Difference:
 
     def _of_pages(self) -> Iterator[tuple[Any, ...]]:
         """The cached rows, those of some pages after others."""
-        row = self._connection.execute(_SQL["pages"], _at(self._place)).fetchone()
+        row = self._connection.execute(_SQL["pages"], self._place.names).fetchone()
         pages = int(row[0]) if row else 0
         keys = sql.SQL(_SQL["keys"]).format(key=self._hash(self._key))
         with self._connection.cursor(binary=True) as cursor:
@@ -273,10 +273,6 @@ class Difference:
     @staticmethod
     def _hash(one: RowHash) -> sql.Composable:
         return one.expression("cached", unseen=True)
-
-
-def _at(place: Place) -> dict[str, str]:
-    return {"schema": place.schema, "table": place.table}
 
 
 def _as_array(places: Array) -> str:

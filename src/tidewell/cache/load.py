@@ -54,7 +54,9 @@ class Load:
         trace: Trace,
         plan: LoadPlan,
         progress: Callable[[int, int], None],
+        ending: Callable[[], None] = lambda: None,
     ) -> None:
+        """`ending` is called where from then on readers may wait for the caller's COMMIT."""
         self._connection = connection
         self._fence = fence
         self._place = place
@@ -62,6 +64,7 @@ class Load:
         self._staging = sql.Identifier("pg_temp", _STAGING)
         self._plan = plan
         self._progress = progress
+        self._ending = ending
         self.columns = shape.loaded_columns(plan.columns)
         self._utf8 = connection.info.parameter_status("server_encoding") == "UTF8"
         self._fitting = Fitting(plan.columns, plan.key, truncate_strings=plan.truncate_strings)
@@ -100,13 +103,8 @@ class Load:
         batches: Batches,
         keys: Callable[[], Batches] | None = None,
         fresh: Callable[[], int] = lambda: 0,
-        ending: Callable[[], None] = lambda: None,
     ) -> Receipt:
-        """Load the batches; the caller commits. Raises a CacheError or what the batches raise.
-
-        `ending` is called where from then on readers may wait for the caller's COMMIT.
-        """
-        self._ending = ending
+        """Load the batches; the caller commits. Raises a CacheError or what the batches raise."""
         if shape.relation_kind(self._connection, self._place) is None:
             counts = self._first(lambda: self._fill(batches))
         else:

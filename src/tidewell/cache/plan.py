@@ -34,6 +34,11 @@ class Place:
     schema: str
     table: str
 
+    @property
+    def names(self) -> dict[str, str]:
+        """The parameters of a statement about it."""
+        return {"schema": self.schema, "table": self.table}
+
 
 @dataclass(frozen=True)
 class Fence:

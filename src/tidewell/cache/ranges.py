@@ -14,6 +14,7 @@ from tidewell.cache import shape
 from tidewell.cache.address import Connection
 from tidewell.cache.alter import TableStatements, Trace
 from tidewell.cache.digest import Sums
+from tidewell.cache.grants import give_grants, grants
 from tidewell.cache.hidden import hidden_place
 from tidewell.cache.plan import Fence, Place
 from tidewell.cache.rowhash import Seen
@@ -22,8 +23,6 @@ from tidewell.cache.wire import Counts
 from tidewell.state.statements import statements
 
 _SQL = statements("tidewell.cache", "ranges.sql")
-
-Grants = set[tuple[str | None, str, bool]]
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ def into_place(
     table = sql.Identifier(place.schema, place.table)
 
     def execute(statement: str, **parts: sql.Composable) -> None:
-        _execute(connection, statements_of_place, statement, **({"table": table} | parts))
+        statements_of_place.run(sql.SQL(_SQL[statement]).format(**({"table": table} | parts)))
 
     execute("drop_measure")
     execute(
@@ -82,46 +81,7 @@ def into_place(
     give_grants(connection, statements_of_place, place, wanted)
 
 
-def give_grants(
-    connection: Connection, statements_of_place: TableStatements, place: Place, wanted: Grants
-) -> None:
-    """Have these roles, and no others, do with a table what they may."""
-
-    def execute(statement: str, **parts: sql.Composable) -> None:
-        table = statements_of_place.table
-        _execute(connection, statements_of_place, statement, table=table, **parts)
-
-    standing = grants(connection, place)
-    for role in {grant[0] for grant in wanted ^ standing}:
-        execute("revoke", role=_role(role))
-        for _, privilege, is_grantable in sorted(one for one in wanted if one[0] == role):
-            execute(
-                "grant",
-                privilege=sql.SQL(privilege),
-                role=_role(role),
-                option=sql.SQL(" WITH GRANT OPTION" if is_grantable else ""),
-            )
-
-
-def _execute(
-    connection: Connection, told: TableStatements, statement: str, **parts: sql.Composable
-) -> None:
-    composed = sql.SQL(_SQL[statement]).format(**parts)
-    told.tell(composed)
-    connection.execute(composed)
-
-
 def _retyped(column: LoadedColumn) -> sql.Composed:
     return sql.SQL(_SQL["retype_column"]).format(
         column=sql.Identifier(column.name), type=shape.declared(column.declared)
     )
-
-
-def grants(connection: Connection, place: Place) -> Grants:
-    """Who may do what with a table."""
-    at = {"schema": place.schema, "table": place.table}
-    return set(connection.execute(_SQL["grants"], at).fetchall())
-
-
-def _role(name: str | None) -> sql.Composable:
-    return sql.SQL("PUBLIC") if name is None else sql.Identifier(name)

@@ -25,23 +25,6 @@ DROP TABLE IF EXISTS {table} CASCADE;
 -- A session that dies holds a table for a moment.
 SET LOCAL lock_timeout = '2s';
 
--- name: grants
--- Who may do what with a table. PUBLIC has no name.
-SELECT role.rolname, granted.privilege_type, granted.is_grantable
-  FROM pg_class AS class
-  JOIN pg_namespace AS namespace ON namespace.oid = class.relnamespace
- CROSS JOIN LATERAL aclexplode(coalesce(class.relacl, acldefault('r', class.relowner))) AS granted
-  LEFT JOIN pg_roles AS role ON role.oid = granted.grantee
- WHERE namespace.nspname = %(schema)s AND class.relname = %(table)s;
-
--- name: revoke
--- What the schema `tidewell` gives, and the table's own does not.
-REVOKE ALL ON TABLE {table} FROM {role};
-
--- name: grant
--- What a table of this schema gives.
-GRANT {privilege} ON TABLE {table} TO {role}{option};
-
 -- name: drop_measure
 -- The empty table that has shown which grants a table gets here.
 DROP TABLE {table};

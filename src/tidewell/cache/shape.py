@@ -56,20 +56,20 @@ class Standing:
 
 def relation_kind(connection: Connection, place: Place) -> str | None:
     """What stands at a place, as pg_class.relkind; None: nothing."""
-    row = connection.execute(_SQL["relation_kind"], _at(place)).fetchone()
+    row = connection.execute(_SQL["relation_kind"], place.names).fetchone()
     return row[0] if row else None
 
 
 def look(connection: Connection, place: Place) -> Standing:
     """The shape of the table at a place."""
-    row = connection.execute(_SQL["shape"], _at(place)).fetchone()
+    row = connection.execute(_SQL["shape"], place.names).fetchone()
     columns, keys = row or (None, None)
     return Standing(dict(columns or ()), tuple(frozenset(key) for key in keys or ()))
 
 
 def primary_key(connection: Connection, place: Place) -> tuple[str, frozenset[str]] | None:
     """The name and the columns of a table's primary key."""
-    row = connection.execute(_SQL["primary_key"], _at(place)).fetchone()
+    row = connection.execute(_SQL["primary_key"], place.names).fetchone()
     return (row[0], frozenset(row[1])) if row else None
 
 
@@ -122,19 +122,19 @@ def _has_values(connection: Connection, place: Place, column: str) -> bool:
 
 def leads_an_index(connection: Connection, place: Place, column: str) -> bool:
     """Whether an index of the table begins with a column."""
-    row = connection.execute(_SQL["leading_index"], _at(place) | {"column": column}).fetchone()
+    row = connection.execute(_SQL["leading_index"], place.names | {"column": column}).fetchone()
     return bool(row and row[0])
 
 
 def estimated_rows(connection: Connection, place: Place) -> float:
     """The rows of a table as its statistics tell."""
-    row = connection.execute(_SQL["estimated_rows"], _at(place)).fetchone()
+    row = connection.execute(_SQL["estimated_rows"], place.names).fetchone()
     return max(float(row[0]), 0.0) if row else 0.0
 
 
 def comment(connection: Connection, place: Place) -> str | None:
     """The comment that stands on a table."""
-    row = connection.execute(_SQL["table_comment"], _at(place)).fetchone()
+    row = connection.execute(_SQL["table_comment"], place.names).fetchone()
     return row[0] if row else None
 
 
@@ -156,7 +156,3 @@ def definitions(columns: Sequence[LoadedColumn], *, staged: bool = False) -> sql
         )
         for column in columns
     )
-
-
-def _at(place: Place) -> dict[str, str]:
-    return {"schema": place.schema, "table": place.table}

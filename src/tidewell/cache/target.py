@@ -133,9 +133,8 @@ class CacheTarget:
         )
 
     def _what_stands(self) -> tuple[Any, ...]:
-        place = {"schema": self._place.schema, "table": self._place.table}
         prefix = hidden_prefix(self._fence.job_id)
-        asked = place | {"job_id": self._fence.job_id, "prefix": prefix}
+        asked = self._place.names | {"job_id": self._fence.job_id, "prefix": prefix}
         return self._connection.execute(BOOKS["place"], asked).fetchone() or (None,) * 9
 
     def type_changes(self, columns: Sequence[CacheColumn]) -> tuple[TypeChange, ...]:
@@ -170,7 +169,6 @@ class CacheTarget:
         `unchanged`). `progress` is told rows and bytes, and `committing` that the COMMIT is next.
         Raises a CacheError, FencedOut or Stopped; the table is then as it was.
         """
-        load = Load(self._connection, self._fence, self._place, self._trace, plan, progress)
         watermark, version = cache(watermark), cache(version) if version else None
 
         def ask() -> None:
@@ -178,8 +176,10 @@ class CacheTarget:
             if version:
                 version()
 
+        where = (self._connection, self._fence, self._place, self._trace)
+        load = Load(*where, plan, progress, ask)
         with closing(load), self._errors():
-            receipt = load.run(batches, keys, fresh, ask)
+            receipt = load.run(batches, keys, fresh)
             receipt = replace(receipt, watermark=watermark())
             self._note_commit(plan, receipt, load)
             self._keep_version(version, receipt, load)

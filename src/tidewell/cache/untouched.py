@@ -72,8 +72,7 @@ def _shape(connection: Connection, place: Place) -> str | None:
     try:
         # Not everybody may ask for the server's own number: the load goes on without.
         with connection.transaction():
-            at = {"schema": place.schema, "table": place.table}
-            row = connection.execute(_SQL["shape"], at).fetchone()
+            row = connection.execute(_SQL["shape"], place.names).fetchone()
     except psycopg.errors.InsufficientPrivilege:
         return None
     return str(row[0]) if row else None

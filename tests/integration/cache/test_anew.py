@@ -14,7 +14,7 @@ from tests.integration.cache.conftest import CachedTable
 from tests.integration.cache.test_readers import Reader
 from tidewell.cache import drop_cached_table, load
 from tidewell.cache.plan import CacheColumn, LoadPlan
-from tidewell.errors import CacheUnavailable, TidewellError
+from tidewell.errors import CacheUnavailable
 from tidewell.state.embedded import EmbeddedServer
 from tidewell.state.statements import statements
 
@@ -60,6 +60,27 @@ def number_of(table: CachedTable) -> int:
 def ask(table: CachedTable, question: str) -> list[tuple[Any, ...]]:
     with psycopg.connect(table.database.url) as connection:
         return connection.execute(question.encode()).fetchall()
+
+
+def load_anew(
+    table: CachedTable,
+    watermark: Callable[[], None] = lambda: None,
+    committing: Callable[[], None] = lambda: None,
+) -> None:
+    """Load the second version. `watermark` is asked when all is written, before the new table takes
+    the place; `committing` is called when it has."""
+    rows = version_of(2)
+    columns = tuple(CacheColumn(one.name, one.type) for one in rows.schema)
+    with table.target() as target:
+        target.standing()
+        target.load(
+            LoadPlan("full", columns, ("id",), origin="the test"),
+            rows.to_batches(),
+            watermark=watermark,
+            progress=lambda *_: None,
+            committing=committing,
+        )
+        target.upkeep()
 
 
 def left(table: CachedTable) -> list[tuple[Any, ...]]:
@@ -137,21 +158,17 @@ def test_a_publication_of_more_tables_keeps_it(
     assert number_of(table) == number
 
 
-@pytest.mark.parametrize("slot", ["physical", "database"])
-def test_a_slot_that_nobody_reads_now_keeps_it(
-    table: CachedTable, server: EmbeddedServer, slot: str
-) -> None:
+def test_a_slot_that_nobody_reads_now_keeps_it(table: CachedTable, server: EmbeddedServer) -> None:
     table.load(version_of(1), key=("id",))
     number = number_of(table)
     with psycopg.connect(server.url(table.database.database), autocommit=True) as connection:
-        if slot == "physical":
-            connection.execute("SELECT pg_create_physical_replication_slot('tidewell_test')")
-            try:
-                table.load(version_of(2), key=("id",))
-            finally:
-                connection.execute("SELECT pg_drop_replication_slot('tidewell_test')")
-            assert number_of(table) == number
-        table.load(version_of(3), key=("id",))
+        connection.execute("SELECT pg_create_physical_replication_slot('tidewell_test')")
+        try:
+            table.load(version_of(2), key=("id",))
+        finally:
+            connection.execute("SELECT pg_drop_replication_slot('tidewell_test')")
+    assert number_of(table) == number
+    table.load(version_of(3), key=("id",))
     assert number_of(table) != number
 
 
@@ -201,9 +218,7 @@ def test_what_cannot_be_dropped_stops_nobody(table: CachedTable) -> None:
     assert left(table) == []
 
 
-def test_readers_do_not_wait_for_a_load_that_falls_silent(
-    table: CachedTable, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_readers_do_not_wait_for_a_load_that_falls_silent(table: CachedTable) -> None:
     table.load(version_of(1), key=("id",))
     silent = threading.Event()
 
@@ -211,52 +226,28 @@ def test_readers_do_not_wait_for_a_load_that_falls_silent(
         silent.set()
         time.sleep(3)
 
-    columns = tuple(CacheColumn(one.name, one.type) for one in version_of(2).schema)
-    with table.target() as target:
-        target.standing()
-        loading = threading.Thread(
-            target=lambda: refused.append(
-                error_of(
-                    lambda: target.load(
-                        LoadPlan("full", columns, ("id",), origin="the test"),
-                        version_of(2).to_batches(),
-                        watermark=lambda: None,
-                        progress=lambda *_: None,
-                        committing=fall_silent,
-                    )
-                )
-            )
-        )
-        refused: list[BaseException | None] = []
-        loading.start()
-        assert silent.wait(20)
-        assert {row[1] for row in table.rows()} == {1}
-        assert loading.is_alive()
-        loading.join()
-    assert isinstance(refused[0], CacheUnavailable)
+    refused: list[CacheUnavailable] = []
+
+    def loads() -> None:
+        with pytest.raises(CacheUnavailable) as error:
+            load_anew(table, committing=fall_silent)
+        refused.append(error.value)
+
+    loading = threading.Thread(target=loads)
+    loading.start()
+    assert silent.wait(20)
+    assert {row[1] for row in table.rows()} == {1}
+    assert loading.is_alive()
+    loading.join()
+    assert len(refused) == 1
     table.load(version_of(2), key=("id",))
     assert {row[1] for row in table.rows()} == {2}
 
 
-def error_of(call: Callable[[], object]) -> BaseException | None:
-    try:
-        call()
-    except TidewellError as error:
-        return error
-    return None
-
-
 def test_a_comment_of_the_last_moment_stays(table: CachedTable) -> None:
     table.load(version_of(1), key=("id",))
-    columns = tuple(CacheColumn(one.name, one.type) for one in version_of(2).schema)
-    with table.target() as target:
-        target.standing()
-        target.load(
-            LoadPlan("full", columns, ("id",), origin="the test"),
-            version_of(2).to_batches(),
-            watermark=lambda: table.execute("""COMMENT ON TABLE "My shop".orders IS 'Ours.'"""),
-            progress=lambda *_: None,
-        )
+    comment = """COMMENT ON TABLE "My shop".orders IS 'Ours.'"""
+    load_anew(table, watermark=lambda: table.execute(comment))
     assert ask(table, _TABLE_COMMENT) == [("Ours.",)]
 
 
@@ -347,22 +338,10 @@ def test_a_reader_who_ends_is_waited_for(table: CachedTable) -> None:
     assert number_of(table) != number
 
 
-def test_what_is_built_at_the_last_moment_keeps_the_table(
-    table: CachedTable, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_built_at_the_last_moment_keeps_the_table(table: CachedTable) -> None:
     table.load(version_of(1), key=("id",))
     number = number_of(table)
-    with table.target() as target:
-        target.standing()
-        columns = tuple(CacheColumn(one.name, one.type) for one in version_of(2).schema)
-        target.load(
-            LoadPlan("full", columns, ("id",), origin="the test"),
-            version_of(2).to_batches(),
-            # Asked when all is written, before the new table takes the place.
-            watermark=lambda: table.execute(BUILT["a_view"]),
-            progress=lambda *_: None,
-        )
-        target.upkeep()
+    load_anew(table, watermark=lambda: table.execute(BUILT["a_view"]))
     assert number_of(table) == number
     assert len(ask(table, "SELECT * FROM public.one")) == ROWS
     assert left(table) == []
