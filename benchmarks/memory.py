@@ -30,7 +30,8 @@ from tidewell import __version__
 from tidewell.state.embedded import EmbeddedServer, start
 
 _MEGABYTE = 2**20
-_SETTLE_SECONDS = 12.0
+_SETTLE_SECONDS = 40.0
+"""Longer than the process that asks sources waits for another question."""
 _SAMPLE_SECONDS = 0.05
 _CALLS = 300
 _WIDTHS = {"narrow": 20, "wide": 1000}
@@ -107,11 +108,12 @@ class Bench:
         with customer.client() as client:
             text = self._server.cache_connection_string
             ok(client.post("/api/job/cacheConnection", json={"connectionString": text}))
-            connect(client, "Office", "Files", f"URI={self.files}")
+            office = connect(client, "Office", "Files", f"URI={self.files}")
+            ok(client.post(f"/api/connections/{office}/test"))
         return customer
 
     def idle(self, *arguments: str) -> float:
-        """A role with nothing to do; an API has answered some calls before."""
+        """A role with nothing to do; an API has asked a source and answered some calls before."""
         with self.role(*arguments) as (pid, url):
             if arguments[0] == "serve":
                 with self.customer(url).client() as client:
@@ -120,6 +122,13 @@ class Bench:
             time.sleep(_SETTLE_SECONDS)
             one = psutil.Process(pid)
             return sum(_pss(part) for part in (one, *one.children(recursive=True)))
+
+    def asking(self) -> float:
+        """The process that has asked a source for its tables and waits for another question."""
+        with self.role("serve", "--no-worker", "--no-ticker") as (pid, url):
+            self.customer(url)
+            [child] = psutil.Process(pid).children()
+            return _pss(child)
 
     def run(self, name: str, rows: int) -> tuple[float, float]:
         """The peak of a run's process, and what it keeps when it waits for the next run."""
@@ -186,6 +195,8 @@ def main() -> None:
         table.add_row("serve (API, ticker, worker), idle", f"{bench.idle('serve'):.0f}")
         api = bench.idle("serve", "--no-worker", "--no-ticker")
         table.add_row("serve --no-worker --no-ticker, idle", f"{api:.0f}")
+        asking = bench.asking()
+        table.add_row("the process that asks sources, while it waits", f"{asking:.0f}")
         table.add_row("worker, idle", f"{bench.idle('worker'):.0f}")
         table.add_row("ticker, idle", f"{bench.idle('ticker'):.0f}")
         for kind, rows in (("narrow", options.rows), ("wide", options.rows // 5)):

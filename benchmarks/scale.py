@@ -42,7 +42,8 @@ JOBS_OF_ONE = 100
 _DUE = 100
 _ROUNDS = 20
 _IDLE_SECONDS = 30.0
-_SETTLE_SECONDS = 12.0
+_SETTLE_SECONDS = 40.0
+"""Longer than the process that asks sources waits for another question."""
 _MEGABYTE = 2**20
 
 Figures = dict[str, float]

@@ -31,17 +31,23 @@ def test_what_a_copy_of_local_files_does_not_need_is_not_imported() -> None:
     """Each of them takes 10 to 50 MB, or a tenth of a second, in every process that copies."""
     imported = _imported(
         "import tidewell.runs.child; from tidewell.sources import registry; "
-        "registry.driver('Files')"
+        "from tidewell.sources.protocol import Environment; "
+        "files = registry.driver('Files'); values = {key.name: key.default for key in files.keys}; "
+        "files.open(values | {'URI': '/'}, Environment())"
     )
     assert {"tidewell.runs.caching", "duckdb", "pgpq"} <= imported
     heavy = {"sqlglot", "httpx", "pydantic", "structlog", "sqlalchemy", "fastapi", "procrastinate"}
     assert not heavy & imported
 
 
-def test_a_node_reads_no_sql_before_somebody_sends_some() -> None:
-    imported = _imported("import tidewell.cli.serve, tidewell.cli.http")
-    assert {"fastapi", "tidewell.jobs.source_check"} <= imported
-    assert not {"sqlglot", "sqlalchemy"} & imported
+def test_a_node_knows_every_driver_and_reads_no_rows_and_no_sql() -> None:
+    """What a source is opened with is for the process that asks it, or copies from it."""
+    imported = _imported(
+        "import tidewell.cli.serve, tidewell.cli.http; from tidewell.sources import registry; "
+        "[registry.driver(name).keys for name in registry.names()]"
+    )
+    assert {"fastapi", "tidewell.jobs.source_check", "tidewell.sources.snowflake"} <= imported
+    assert not {"numpy", "pyarrow", "duckdb", "sqlglot", "sqlalchemy", "airbyte_cdk"} & imported
 
 
 def test_a_worker_and_a_ticker_leave_rows_to_the_processes_of_runs_and_calls_to_the_api() -> None:

@@ -204,7 +204,7 @@ async def test_connection(
     key = connection_id_of(connection_id)
     async with node.database.transaction() as connection:
         opened = await _opened(connection, caller, node, key)
-    error = await opening.test(opened, node.environment)
+    error = await node.discovery.test(opened)
     async with node.database.transaction() as connection:
         await repository.note_test(connection, caller.account_id, key, error, opened.modified_at)
     return {"isTested": True} if error is None else {"isTested": False, "testError": error}

@@ -31,7 +31,6 @@ from tidewell.jobs.settings import (
     check_together,
 )
 from tidewell.jobs.source_check import check_source, time_check_columns
-from tidewell.query.codes import code_of
 from tidewell.runs import repository as runs
 from tidewell.runs.changes import JobChanges, settings_of
 from tidewell.runs.wire import change_to_wire, log_line_to_wire, run_to_wire
@@ -82,15 +81,13 @@ async def list_time_check_columns(
 ) -> dict[str, Any]:
     """The columns of a source's table that an incremental job can follow, best first."""
     opened = await _opened(caller, node, source_connection, "sourceConnection")
-    found = await time_check_columns(
-        opened.driver, opened.values, node.environment, source_schema, source_table
-    )
+    found = await time_check_columns(node.discovery, opened, source_schema, source_table)
     return {
         "columns": [
             {
                 "colName": one.name,
-                "colType": code_of(one.type).name,
-                "isPrimaryKey": one.key_position is not None,
+                "colType": one.type,
+                "isPrimaryKey": one.in_key,
             }
             for one in found
         ]
@@ -283,7 +280,7 @@ async def checked(body: JobBody, caller: Account, node: Services) -> JobSettings
     check_together(params)
     opened = await _opened(caller, node, params.source_connection, "params.sourceConnection")
     check_source_name(params, opened.name, opened.driver.name)
-    await check_source(opened.driver, opened.values, node.environment, params)
+    await check_source(node.discovery, opened, params)
     return settings_of(body, params, opened)
 
 

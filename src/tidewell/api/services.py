@@ -7,13 +7,14 @@ from fastapi import Depends, Request
 from tidewell import clock
 from tidewell.accounts.audit import Author
 from tidewell.connections.sealing import SealingBox
+from tidewell.discovery.asking import Discovery
+from tidewell.egress import EgressRules
 from tidewell.query.processes import QueryProcesses
 from tidewell.runs.changes import JobChanges
 from tidewell.runs.queue import Queue
 from tidewell.runs.removal import Removal
 from tidewell.runs.settling import Settling
 from tidewell.settings import Settings
-from tidewell.sources.protocol import Environment
 from tidewell.state.database import Database
 
 
@@ -36,7 +37,10 @@ class Services(Protocol):
     def queries(self) -> QueryProcesses: ...
 
     @property
-    def environment(self) -> Environment: ...
+    def discovery(self) -> Discovery: ...
+
+    @property
+    def egress(self) -> EgressRules: ...
 
 
 def removal(node: Services, author: Author) -> Removal:

@@ -179,7 +179,7 @@ def _check_url(url: str, node: Services) -> None:
             "url", "must be an absolute http or https address without a user or a password"
         )
     try:
-        node.environment.egress.resolve(parts.hostname, port)
+        node.egress.resolve(parts.hostname, port)
     except HostNotFound:
         return  # it may be found later: the deliveries tell
     except EgressRefused as error:

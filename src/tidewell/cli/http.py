@@ -14,7 +14,7 @@ from tidewell.api.app import create_app
 from tidewell.cli.node import Node
 from tidewell.errors import TidewellError
 from tidewell.mcp import serve_mcp
-from tidewell.sources.warming import warm_up
+from tidewell.sources import registry
 
 _GRACE_SECONDS = 5
 # Longer than clients and proxies commonly keep an idle connection (60 s), so that they close it:
@@ -39,11 +39,20 @@ async def http(node: Node, host: str, port: int) -> AsyncIterator[str]:
     listener = listen(host, port)
     try:
         async with serve_mcp(app), _served(app, host, listener) as address:
-            warming = asyncio.create_task(asyncio.to_thread(warm_up))
-            yield address
-            await warming
+            warming = asyncio.create_task(_warm_up(node))
+            try:
+                yield address
+            finally:
+                warming.cancel()
+                await asyncio.wait([warming])
     finally:
         listener.close()
+
+
+async def _warm_up(node: Node) -> None:
+    """Do what the first call would wait for."""
+    await asyncio.to_thread(registry.look_around)
+    await node.discovery.warm_up()
 
 
 @asynccontextmanager

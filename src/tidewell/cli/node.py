@@ -12,6 +12,7 @@ import structlog
 
 from tidewell import clock, scratch
 from tidewell.connections.sealing import SealingBox
+from tidewell.discovery.asking import Discovery
 from tidewell.egress import EgressRules
 from tidewell.query.processes import QueryProcesses
 from tidewell.runs.queue import Queue
@@ -22,7 +23,6 @@ from tidewell.runs.ticker import keep_ticking
 from tidewell.runs.worker import keep_working
 from tidewell.settings import Settings
 from tidewell.sources import registry
-from tidewell.sources.protocol import Environment
 from tidewell.state.database import Database
 from tidewell.state.opened import pooler_url
 from tidewell.webhooks.sender import keep_sending
@@ -41,15 +41,12 @@ class Node:
     queue: Queue
     sealing: SealingBox
     queries: QueryProcesses
+    discovery: Discovery
 
     @property
-    def environment(self) -> Environment:
-        """What the operator decides for sources."""
-        return Environment(
-            file_roots=self.settings.file_roots(),
-            egress=EgressRules.parse(self.settings.egress_allow),
-            patient=False,
-        )
+    def egress(self) -> EgressRules:
+        """Which addresses may be reached for customers."""
+        return EgressRules.parse(self.settings.egress_allow)
 
 
 @asynccontextmanager
@@ -69,9 +66,11 @@ async def open_node(settings: Settings, url: str) -> AsyncIterator[Node]:
             at_once=settings.query_concurrency,
             for_one_account=settings.query_account_concurrency,
         )
+        discovery = Discovery(settings)
         try:
-            yield Node(settings, database, queue, sealing, queries)
+            yield Node(settings, database, queue, sealing, queries, discovery)
         finally:
+            await discovery.close()
             await queries.close()
             await queue.close()
 
@@ -86,9 +85,7 @@ async def background(node: Node, *, worker: bool, ticker: bool) -> AsyncIterator
         duties["ticker"] = keep_ticking(node.database, node.queue, clock.now)
         duties["sweeper"] = keep_sweeping(node.database, node.queue, settling.settle, clock.now)
         duties["retention"] = keep_forgetting(node.database, node.settings, clock.now)
-        duties["sender"] = keep_sending(
-            node.database, node.sealing, node.environment.egress, clock.now
-        )
+        duties["sender"] = keep_sending(node.database, node.sealing, node.egress, clock.now)
     if worker:
         duties["worker"] = keep_working(
             node.database, node.queue, node.sealing, node.settings, clock.now

@@ -1,6 +1,5 @@
 """A connection with its secrets open: what a driver needs to read from it."""
 
-import asyncio
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,13 +7,10 @@ from uuid import UUID
 
 from tidewell.connections import repository, strings
 from tidewell.connections.sealing import SealingBox
-from tidewell.errors import NotFound, SourceError, Stopped
-from tidewell.given import without_nul
+from tidewell.errors import NotFound
 from tidewell.sources import registry
-from tidewell.sources.protocol import Driver, Environment, Source
+from tidewell.sources.protocol import Driver
 from tidewell.state.database import Connection
-
-TEST_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -51,26 +47,3 @@ async def find(
     text = sealing.open(row["sealed"], connection_id)
     values = strings.parse(text, driver.keys)
     return OpenedConnection(connection_id, row["name"], driver, values, row["modified_at"])
-
-
-async def test(opened: OpenedConnection, environment: Environment) -> str | None:
-    """Try a connection, within `TEST_SECONDS`; returns what is wrong, None when it works."""
-    sources: list[Source] = []
-    trial = asyncio.create_task(asyncio.to_thread(_test, opened, environment, sources))
-    done, _ = await asyncio.wait([trial], timeout=TEST_SECONDS)
-    if not done:
-        for source in sources:
-            await asyncio.to_thread(source.cancel)
-        trial.add_done_callback(lambda task: task.cancelled() or task.exception())
-        return f"The source does not answer within {TEST_SECONDS:.0f} s."
-    try:
-        trial.result()
-    except (SourceError, Stopped) as error:
-        return without_nul(error.message)
-    return None
-
-
-def _test(opened: OpenedConnection, environment: Environment, sources: list[Source]) -> None:
-    with opened.driver.open(opened.values, environment) as source:
-        sources.append(source)
-        source.test()

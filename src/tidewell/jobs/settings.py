@@ -144,8 +144,8 @@ class JobBody(NullIsAbsent):
 def check_together(params: CachingParams) -> None:
     """What params mean to each other, and the filter as far as it says itself."""
     if params.filter.strip():
-        # Only here: what reads a filter takes 30 MB, and most jobs have none.
-        from tidewell.sources.rowfilter import parse  # noqa: PLC0415
+        # Only here: what reads a filter takes 10 MB, and most jobs have none.
+        from tidewell.sources.condition import parse  # noqa: PLC0415
 
         parse(params.filter)
     if params.max_rows_per_run is not None and not params.time_check_column:

@@ -148,7 +148,7 @@ class ConnectionForm:
         try:
             values = strings.parse(strings.write(filled.values), keys)
             opened = OpenedConnection(self._id, name, self._driver, values)
-            if problem := await opening.test(opened, self._node.environment):
+            if problem := await self._node.discovery.test(opened):
                 return self._shown(filled, name, "failed", problem)
             await self._write(row, name, values)
         except Conflict as error:

@@ -11,8 +11,8 @@ from typing import Literal
 import pyarrow as pa
 
 from tidewell.errors import SourceError, SourceNotFound, Stopped
+from tidewell.query.arrowtypes import code_of, sizes
 from tidewell.query.binding import Output
-from tidewell.query.codes import code_of, sizes
 from tidewell.query.naming import Connected
 from tidewell.query.result import Result, ResultColumn, Row
 from tidewell.sources.protocol import Column, Source, Table

@@ -12,7 +12,6 @@ import threading
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, cast
 
@@ -22,6 +21,7 @@ import pyarrow as pa
 from tidewell import scratch
 from tidewell.errors import QueryFailed, QueryTimeout, Stopped, TidewellError
 from tidewell.lean import keep_pandas_out
+from tidewell.piped import go_first, take_over_streams
 from tidewell.query import catalogue, ducks
 from tidewell.query.ducks import DUCKS
 from tidewell.query.encoding import Encoder
@@ -39,7 +39,6 @@ _STREAM_SECONDS = 600.0
 """How long an answer that has begun may take to be sent."""
 _PAUSE_SECONDS = 0.05
 """How long it waits for a task before it tidies up, which would only hold the next one up."""
-_FIRST_TO_GO = "500"
 
 
 class Process:
@@ -221,16 +220,10 @@ def _head(answer: Answer, before: Mapping[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     """Take over the standard streams and serve."""
-    answers = os.dup(1)
-    os.dup2(2, 1)
-    commands = os.dup(0)
-    with open(os.devnull, "rb") as nothing:
-        os.dup2(nothing.fileno(), 0)
+    commands, answers = take_over_streams()
     keep_pandas_out()
     scratch.sweep()
-    # Where memory runs out, a query goes before the service does.
-    with suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text(_FIRST_TO_GO)
+    go_first()
     # Trees of statements come and go by thousands of objects; what is loaded by now stays.
     gc.collect()
     gc.freeze()

@@ -1,8 +1,6 @@
 """The processes that run queries, seen from the API: kept warm, shared out, ended for certain."""
 
 import asyncio
-import os
-import sys
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -11,6 +9,7 @@ from uuid import UUID
 
 import orjson
 
+from tidewell import processes
 from tidewell.errors import Detail, QueryFailed, QueryTimeout, TidewellError, TooManyQueries
 from tidewell.query.messages import DATA, END, ERROR, HEAD, PREFIX, QueryTask
 
@@ -67,12 +66,8 @@ class Running:
 class _Process:
     """One process; it runs one task at a time."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        if process.stdin is None or process.stdout is None:
-            raise ValueError("the process needs pipes for its standard input and output")
-        self._process = process
-        self._orders = process.stdin
-        self._answers = process.stdout
+    def __init__(self, beside: processes.Beside) -> None:
+        self._process, self._orders, self._answers = beside
         self._tasks_left = _TASKS_PER_PROCESS
         self.is_idle = True
         self.account_id: UUID | None = None
@@ -80,22 +75,7 @@ class _Process:
 
     @classmethod
     async def spawn(cls) -> Self:
-        return cls(
-            await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "tidewell.query.child",
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                start_new_session=True,
-                env={
-                    name: value
-                    for name, value in os.environ.items()
-                    # The process gets what it needs with its task, and no key or address beside it.
-                    if not name.startswith("TIDEWELL_")
-                },
-            )
-        )
+        return cls(await processes.start("tidewell.query.child"))
 
     @property
     def usable(self) -> bool:

@@ -9,8 +9,9 @@ from typing import Any, TypeAlias
 import orjson
 import pyarrow as pa
 
+from tidewell.query.arrowtypes import code_of, sizes
 from tidewell.query.binding import Output
-from tidewell.query.codes import Code, code_of, sizes
+from tidewell.query.codes import Code
 from tidewell.query.places import failure
 
 Row = Sequence[Any]

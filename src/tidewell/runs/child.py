@@ -23,6 +23,7 @@ from tidewell.cache.plan import Receipt
 from tidewell.cache.sessions import SESSIONS
 from tidewell.errors import SourceUnavailable, Stopped, TidewellError
 from tidewell.lean import keep_pandas_out
+from tidewell.piped import take_over_streams
 from tidewell.runs.caching import CachingRun
 from tidewell.runs.log import RunLog
 from tidewell.runs.messages import (
@@ -168,11 +169,7 @@ def _keep() -> None:
 
 def main(run_of: RunOf = _run_of) -> None:
     """Take over the standard streams and serve."""
-    answers = os.dup(1)
-    os.dup2(2, 1)
-    commands = os.dup(0)
-    with open(os.devnull, "rb") as nothing:
-        os.dup2(nothing.fileno(), 0)
+    commands, answers = take_over_streams()
     keep_pandas_out()
     scratch.sweep()
     tracing.set_up()

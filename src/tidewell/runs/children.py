@@ -1,23 +1,17 @@
 """The processes that execute runs, seen from the worker: spawned, kept warm, ended for certain."""
 
 import asyncio
-import os
-import resource
-import sys
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import Self
 
-from tidewell import tracing
+from tidewell import processes, tracing
 from tidewell.runs.messages import STOP, Done, Failed, Message, Task, decode, trace_line
 
 PROGRAM = "tidewell.runs.child"
 """The module that a process runs."""
 
 _STOP_GRACE_SECONDS = 0.6
-_PAGE = resource.getpagesize()
-_LINE_LIMIT = 1 << 20
 _TASKS_PER_PROCESS = 1000
 _MOST_KEPT = 384 << 20
 """Bytes of memory that a process may hold between two runs: one that holds more is replaced."""
@@ -31,46 +25,17 @@ class ProcessDied(Exception):
         self.status = status
 
 
-def _resident(pid: int) -> int:
-    """Bytes of memory that a process holds; 0 where the system does not say (proc_pid_statm(5))."""
-    try:
-        pages = Path(f"/proc/{pid}/statm").read_text().split()[1]
-    except OSError:
-        return 0
-    return int(pages) * _PAGE
-
-
 class Child:
     """One process; it executes one run at a time."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        if process.stdin is None or process.stdout is None:
-            raise ValueError("the process needs pipes for its standard input and output")
-        self._process = process
-        self._orders = process.stdin
-        self._answers = process.stdout
+    def __init__(self, beside: processes.Beside) -> None:
+        self._process, self._orders, self._answers = beside
         self._tasks_left = _TASKS_PER_PROCESS
 
     @classmethod
     async def spawn(cls, program: str = PROGRAM) -> Self:
         """Start a process; its start-up goes on while the caller prepares the task."""
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            program,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            limit=_LINE_LIMIT,
-            # In its own session, so that Ctrl-C in a terminal reaches the worker alone.
-            start_new_session=True,
-            env={
-                name: value
-                for name, value in os.environ.items()
-                # The process gets what it needs with its task, and no key or address beside it.
-                if not name.startswith("TIDEWELL_")
-            },
-        )
-        return cls(process)
+        return cls(await processes.start(program))
 
     @property
     def pid(self) -> int:
@@ -83,7 +48,7 @@ class Child:
         return (
             self._process.returncode is None
             and self._tasks_left > 0
-            and _resident(self._process.pid) <= _MOST_KEPT
+            and processes.resident(self._process.pid) <= _MOST_KEPT
         )
 
     async def execute(self, task: Task, on_message: Callable[[Message], None]) -> Done | Failed:

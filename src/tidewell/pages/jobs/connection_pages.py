@@ -124,7 +124,7 @@ async def test_connection(
         )
     if opened is None:
         raise NotFound("There is no such connection.")
-    error = await opening.test(opened, node.environment)
+    error = await node.discovery.test(opened)
     async with node.database.transaction() as connection:
         await repository.note_test(
             connection, visit.account_id, connection_id, error, opened.modified_at

@@ -83,7 +83,7 @@ def _reads_nothing(row: dict[str, Any]) -> bool:
     """Whether a scheduled query belongs to no connection at all, as `SELECT 1` does."""
     if row["job_type"] != SCHEDULED_QUERY or row["connection_id"] or row["connection_ids"]:
         return False
-    # Only here: what reads SQL takes 30 MB, and few pages need it.
+    # Only here: what reads SQL takes 10 MB, and few pages need it.
     from tidewell.query.reading import names_tables  # noqa: PLC0415
 
     try:
@@ -226,7 +226,7 @@ async def _offered(node: Services, visit: Visit, row: dict[str, Any]) -> TableCo
     asked = [(row["source_schema"], row["source_table"])]
     try:
         has_keys = bool(row["params"].get("mergeKeys"))
-        found = await browsing.columns(opened, node.environment, asked, has_merge_keys=has_keys)
+        found = await browsing.columns(node.discovery, opened, asked, has_merge_keys=has_keys)
         return found[0]
     except SourceError as error:
         return TableColumns(why_not=error.message)

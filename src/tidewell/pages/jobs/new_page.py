@@ -62,7 +62,7 @@ async def choose_tables(
     found: list[Any] = []
     problem = ""
     try:
-        found = await browsing.tables(opened, node.environment)
+        found = await node.discovery.tables(opened)
     except SourceError as error:
         problem = error.message
     async with node.database.transaction() as connection:
@@ -177,7 +177,7 @@ async def _schedule(
     errors: dict[str, str],
 ) -> Response:
     try:
-        offered = await browsing.columns(opened, node.environment, tables)
+        offered = await browsing.columns(node.discovery, opened, tables)
     except SourceError as error:
         offered = [browsing.TableColumns(why_not=error.message)] * len(tables)
     return show(

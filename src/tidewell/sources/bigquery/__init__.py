@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tidewell.sources.bigquery.source import BigQuerySource
-from tidewell.sources.protocol import Environment, Key
+from tidewell.sources.protocol import Environment, Key, Source
 
 
 @dataclass(frozen=True)
@@ -42,8 +41,10 @@ class BigQueryDriver:
         Key("Timeout", "Seconds that one answer may take.", default="300", neutral=True),
     )
 
-    def open(self, values: Mapping[str, str], environment: Environment) -> BigQuerySource:
+    def open(self, values: Mapping[str, str], environment: Environment) -> Source:
         """A source over a project; nothing is sent yet."""
+        from tidewell.sources.bigquery.source import BigQuerySource
+
         return BigQuerySource(values, environment)
 
 

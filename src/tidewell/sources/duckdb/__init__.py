@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tidewell.sources.duckdb.source import DuckDBSource
-from tidewell.sources.protocol import Environment, Key
+from tidewell.sources.protocol import Environment, Key, Source
 
 
 @dataclass(frozen=True)
@@ -18,8 +17,10 @@ class DuckDBDriver:
         Key("Data Source", "The database's file, as /data/shop.duckdb.", required=True),
     )
 
-    def open(self, values: Mapping[str, str], environment: Environment) -> DuckDBSource:
+    def open(self, values: Mapping[str, str], environment: Environment) -> Source:
         """A source over a file; nothing is opened yet."""
+        from tidewell.sources.duckdb.source import DuckDBSource
+
         return DuckDBSource(values, environment)
 
 

@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tidewell.sources.files.source import FilesSource
 from tidewell.sources.files.tables import FORMATS
-from tidewell.sources.protocol import Environment, Key
+from tidewell.sources.protocol import Environment, Key, Source
 
 _S3 = ("URI=s3://*",)
 
@@ -68,8 +67,10 @@ class FilesDriver:
         Key("Timeout", "Seconds that a server may be silent.", default="60", neutral=True),
     )
 
-    def open(self, values: Mapping[str, str], environment: Environment) -> FilesSource:
+    def open(self, values: Mapping[str, str], environment: Environment) -> Source:
         """A source over the files that the values name; nothing is read yet."""
+        from tidewell.sources.files.source import FilesSource
+
         return FilesSource(values, environment)
 
 

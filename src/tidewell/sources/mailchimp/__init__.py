@@ -63,7 +63,7 @@ class MailChimpDriver:
 @cache
 def manifest() -> Mapping[str, Any]:
     """Our manifest of the API."""
-    import yaml  # noqa: PLC0415 - comes with the extra
+    import yaml  # comes with the extra
 
     text = files("tidewell.sources.mailchimp").joinpath("manifest.yaml").read_bytes()
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

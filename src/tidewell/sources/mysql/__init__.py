@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from tidewell.sources.mysql.source import MySQLSource
-from tidewell.sources.protocol import Environment, Key
+from tidewell.sources.protocol import Environment, Key, Source
 from tidewell.sources.server import server_keys
 
 
@@ -29,8 +28,10 @@ class MySQLDriver:
         ),
     )
 
-    def open(self, values: Mapping[str, str], environment: Environment) -> MySQLSource:
+    def open(self, values: Mapping[str, str], environment: Environment) -> Source:
         """A source over a server; nothing is sent yet."""
+        from tidewell.sources.mysql.source import MySQLSource
+
         return MySQLSource(values, environment)
 
 

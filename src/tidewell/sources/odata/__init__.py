@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tidewell.sources.odata.source import ODataSource
-from tidewell.sources.protocol import Environment, Key
+from tidewell.sources.protocol import Environment, Key, Source
 
 _CLIENT = ("AuthScheme=OAuthClient",)
 
@@ -93,8 +92,10 @@ class ODataDriver:
         Key("Timeout", "Seconds that one answer may take.", default="60", neutral=True),
     )
 
-    def open(self, values: Mapping[str, str], environment: Environment) -> ODataSource:
+    def open(self, values: Mapping[str, str], environment: Environment) -> Source:
         """A source over a service; nothing is requested yet."""
+        from tidewell.sources.odata.source import ODataSource
+
         return ODataSource(values, environment)
 
 

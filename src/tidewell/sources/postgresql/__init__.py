@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tidewell.sources.postgresql.source import PostgreSQLSource
-from tidewell.sources.protocol import Environment, Key
+from tidewell.sources.protocol import Environment, Key, Source
 from tidewell.sources.server import server_keys
 
 
@@ -17,8 +16,10 @@ class PostgreSQLDriver:
     several_schemas: bool = True
     keys: tuple[Key, ...] = server_keys("PostgreSQL", 5432)
 
-    def open(self, values: Mapping[str, str], environment: Environment) -> PostgreSQLSource:
+    def open(self, values: Mapping[str, str], environment: Environment) -> Source:
         """A source over a database; nothing is sent yet."""
+        from tidewell.sources.postgresql.source import PostgreSQLSource
+
         return PostgreSQLSource(values, environment)
 
 

@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tidewell.sources.protocol import Environment, Key
-from tidewell.sources.snowflake.source import SnowflakeSource
+from tidewell.sources.protocol import Environment, Key, Source
 
 
 @dataclass(frozen=True)
@@ -63,8 +62,10 @@ class SnowflakeDriver:
         Key("Timeout", "Seconds that a statement may take.", default="300", neutral=True),
     )
 
-    def open(self, values: Mapping[str, str], environment: Environment) -> SnowflakeSource:
+    def open(self, values: Mapping[str, str], environment: Environment) -> Source:
         """A source over a database; nothing is sent yet."""
+        from tidewell.sources.snowflake.source import SnowflakeSource
+
         return SnowflakeSource(values, environment)
 
 

@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tidewell.sources.protocol import Environment, Key
+from tidewell.sources.protocol import Environment, Key, Source
 from tidewell.sources.sqlalchemy.dialects import ALLOWED
-from tidewell.sources.sqlalchemy.source import SQLAlchemySource
 
 
 @dataclass(frozen=True)
@@ -32,8 +31,10 @@ class SQLAlchemyDriver:
         ),
     )
 
-    def open(self, values: Mapping[str, str], environment: Environment) -> SQLAlchemySource:
+    def open(self, values: Mapping[str, str], environment: Environment) -> Source:
         """A source over a database; nothing is sent yet."""
+        from tidewell.sources.sqlalchemy.source import SQLAlchemySource
+
         return SQLAlchemySource(values, environment)
 
 

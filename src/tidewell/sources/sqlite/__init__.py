@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tidewell.sources.protocol import Environment, Key
-from tidewell.sources.sqlite.source import SQLiteSource
+from tidewell.sources.protocol import Environment, Key, Source
 
 
 @dataclass(frozen=True)
@@ -18,8 +17,10 @@ class SQLiteDriver:
         Key("Data Source", "The database's file, as /data/shop.db.", required=True),
     )
 
-    def open(self, values: Mapping[str, str], environment: Environment) -> SQLiteSource:
+    def open(self, values: Mapping[str, str], environment: Environment) -> Source:
         """A source over a file; nothing is opened yet."""
+        from tidewell.sources.sqlite.source import SQLiteSource
+
         return SQLiteSource(values, environment)
 
 

@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tidewell.sources.protocol import Environment, Key
+from tidewell.sources.protocol import Environment, Key, Source
 from tidewell.sources.server import server_keys
-from tidewell.sources.sqlserver.source import SQLServerSource
 
 
 @dataclass(frozen=True)
@@ -17,8 +16,10 @@ class SQLServerDriver:
     several_schemas: bool = True
     keys: tuple[Key, ...] = server_keys("SQL Server", 1433)
 
-    def open(self, values: Mapping[str, str], environment: Environment) -> SQLServerSource:
+    def open(self, values: Mapping[str, str], environment: Environment) -> Source:
         """A source over a database; nothing is sent yet."""
+        from tidewell.sources.sqlserver.source import SQLServerSource
+
         return SQLServerSource(values, environment)
 
 

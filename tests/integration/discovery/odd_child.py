@@ -1,0 +1,77 @@
+"""The process that asks sources, with a driver whose sources do what they should not."""
+
+import os
+import threading
+from collections.abc import Mapping
+
+from tidewell.discovery import child
+from tidewell.errors import SourceBroken
+from tidewell.sources import registry
+from tidewell.sources.protocol import Column, Environment, Key, Reading, ReadRequest, Source, Table
+
+
+class OddSource(Source):
+    """Does what `Do` says when it is tested."""
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self._values = values
+
+    def test(self) -> None:
+        """hang: for ever, deaf to `cancel`. die: with the process. fail: by what is no error of
+        ours, and holds the password. tell: the process and its environment, as an error."""
+        print("drivers may print")
+        what = self._values.get("Do", "")
+        if what == "hang":
+            threading.Event().wait()
+        if what == "die":
+            os._exit(7)
+        if what == "fail":
+            raise KeyError(self._values["Password"])
+        if what == "tell":
+            raise SourceBroken(f"{os.getpid()} {' '.join(os.environ)}")
+
+    def schemas(self) -> list[str]:
+        """One."""
+        return ["Odd"]
+
+    def tables(self, schema: str) -> list[Table]:
+        """More than a pipe holds at a time."""
+        return [Table(schema, f"table {number} {'é' * 50}") for number in range(20_000)]
+
+    def columns(self, schema: str, table: str) -> list[Column]:
+        """None is asked for."""
+        raise NotImplementedError
+
+    def read(self, request: ReadRequest) -> Reading:
+        """Nothing is read."""
+        raise NotImplementedError
+
+    def cancel(self) -> None:
+        """Fails."""
+        raise RuntimeError("it is closed already")
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class OddDriver:
+    """The driver `Odd`."""
+
+    name = "Odd"
+    dialect = ""
+    several_schemas = False
+    keys = (Key("Do", "What it does."), Key("Password", "A secret.", secret=True))
+
+    def open(self, values: Mapping[str, str], environment: Environment) -> Source:
+        """A source."""
+        return OddSource(values)
+
+
+def main() -> None:
+    """As the process does, which finds this driver for any name."""
+    registry.driver = lambda _: OddDriver()  # type: ignore[assignment]
+    child.main()
+
+
+if __name__ == "__main__":
+    main()
