@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 _PAGE = resource.getpagesize()
-_LINE_LIMIT = 1 << 20
 
 
 class Beside(NamedTuple):
@@ -21,10 +20,11 @@ class Beside(NamedTuple):
     answers: StreamReader
 
 
-async def start(module: str) -> Beside:
+async def start(module: str, line_limit: int = 1 << 16) -> Beside:
     """Start `python -m module`; its start-up goes on while the caller prepares the first order.
 
     It gets what it needs with its orders, and no key or address of the environment beside them.
+    `line_limit`: bytes of the longest line of an answer, and half of what is read ahead.
     """
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -32,7 +32,7 @@ async def start(module: str) -> Beside:
         module,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
-        limit=_LINE_LIMIT,
+        limit=line_limit,
         # In its own session, so that Ctrl-C in a terminal reaches this process alone.
         start_new_session=True,
         env={name: value for name, value in os.environ.items() if not name.startswith("TIDEWELL_")},

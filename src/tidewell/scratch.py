@@ -35,6 +35,12 @@ def folder() -> Path:
     return made
 
 
+def clear() -> None:
+    """Remove this process's own folder, where it ends without its interpreter's end."""
+    if folder.cache_info().currsize:
+        _let_go(folder().with_suffix(_SUFFIX))
+
+
 def sweep() -> None:
     """Remove what processes of this user have left that are no more. What fails, waits."""
     with suppress(OSError), os.scandir(tempfile.gettempdir()) as entries:

@@ -18,6 +18,7 @@ class OpenedConnection:
     """A connection of an account, ready for its driver."""
 
     id: UUID
+    account_id: UUID
     name: str
     driver: Driver
     values: Mapping[str, str]
@@ -46,4 +47,6 @@ async def find(
     driver = registry.driver(row["driver"])
     text = sealing.open(row["sealed"], connection_id)
     values = strings.parse(text, driver.keys)
-    return OpenedConnection(connection_id, row["name"], driver, values, row["modified_at"])
+    return OpenedConnection(
+        connection_id, account_id, row["name"], driver, values, row["modified_at"]
+    )

@@ -6,8 +6,8 @@ any order. Connections come with their credentials, in the pipe only.
 """
 
 import struct
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, is_dataclass
 from typing import Any, BinaryIO, Literal
 
 import orjson
@@ -17,6 +17,8 @@ from tidewell.errors import Detail, TidewellError
 from tidewell.sources.protocol import Table
 
 LENGTH = struct.Struct(">I")
+LONGEST = 32 << 20
+"""Bytes of a message; what a source has may be of any length, and is held in the node's memory."""
 
 Kind = Literal["warm", "test", "tables", "columns", "table"]
 
@@ -26,23 +28,22 @@ class Question:
     """Something to ask of a source.
 
     `warm` opens none: it is sent before somebody waits. `test` proves that it answers; `tables`
-    lists all of them; `columns` describes each of `asked` (schema and name), as far as it goes;
-    `table` describes the only one of them, its schema looked at first, and checks `filter`.
+    lists those whose names have `search` in them, at most `most`; `columns` describes each of
+    `asked` (schema and name), as far as it goes; `table` describes the only one of them, its schema
+    looked at first, and checks `filter`.
     """
 
     number: int
     kind: Kind
     driver: str = ""
     values: Mapping[str, str] = field(default_factory=dict)
+    search: str = ""
+    most: int = 0
     asked: tuple[tuple[str, str], ...] = ()
     filter: str = ""
     file_roots: tuple[str, ...] = ()
     egress: str = ""
     manifests: str = ""
-
-    def to_frame(self) -> bytes:
-        """The question as it is sent."""
-        return frame(asdict(self))
 
     @classmethod
     def from_message(cls, message: Mapping[str, Any]) -> "Question":
@@ -51,6 +52,24 @@ class Question:
         values["asked"] = tuple((schema, name) for schema, name in values["asked"])
         values["file_roots"] = tuple(values["file_roots"])
         return cls(**values)
+
+
+@dataclass(frozen=True)
+class FoundTables:
+    """Tables of a source, by schema: as many as were asked for of the `fitting` ones.
+
+    `total` is how many it has.
+    """
+
+    tables: tuple[Table, ...] = ()
+    total: int = 0
+    fitting: int = 0
+    several_schemas: bool = False
+
+    @classmethod
+    def from_message(cls, found: Mapping[str, Any]) -> "FoundTables":
+        """The answer to `tables`."""
+        return cls(**{**found, "tables": tuple(Table(**one) for one in found["tables"])})
 
 
 @dataclass(frozen=True)
@@ -79,6 +98,11 @@ class FoundTable:
     missing: Literal["", "schema", "table"] = ""
     filter_error: str = ""
 
+    @classmethod
+    def from_message(cls, found: Mapping[str, Any]) -> "FoundTable":
+        """The answer to `table`, and each of those to `columns`."""
+        return cls(**{**found, "columns": tuple(FoundColumn(**one) for one in found["columns"])})
+
     @property
     def has_key(self) -> bool:
         """Whether it has a primary key."""
@@ -91,20 +115,12 @@ class FoundTable:
         return [column for _, column in sorted(ranked, key=lambda pair: pair[0])]
 
 
-def tables_of(found: Sequence[Mapping[str, Any]]) -> list[Table]:
-    """The answer to `tables`."""
-    return [Table(**one) for one in found]
-
-
-def described(found: Mapping[str, Any]) -> FoundTable:
-    """The answer to `table`, and each of those to `columns`."""
-    columns = tuple(FoundColumn(**one) for one in found["columns"])
-    return FoundTable(**{**found, "columns": columns})
-
-
-def frame(message: Mapping[str, Any]) -> bytes:
-    """A message as it is sent, by either side."""
-    content = orjson.dumps(message)
+def frame(message: Any) -> bytes:
+    """A message as it is sent, by either side. Raises TypeError where it holds what JSON cannot."""
+    try:
+        content = orjson.dumps(message)
+    except orjson.JSONEncodeError:
+        content = orjson.dumps(_in_utf8(message))
     return LENGTH.pack(len(content)) + content
 
 
@@ -117,18 +133,44 @@ def read_frame(stream: BinaryIO) -> dict[str, Any] | None:
     return message
 
 
-def error_message(error: TidewellError) -> dict[str, Any]:
-    """An error as it is sent: by the name of the nearest class that both sides know."""
+def error_message(error: TidewellError, trace: str = "") -> dict[str, Any]:
+    """An error as it is sent: by the name of the nearest class that both sides know.
+
+    `trace` is for the node's log.
+    """
     known = next(kind.__name__ for kind in type(error).__mro__ if kind.__name__ in _ERRORS)
-    details = [{"field": one.field, "message": one.message} for one in error.details]
-    return {"kind": known, "message": error.message, "details": details}
+    return {
+        "kind": known,
+        "code": error.code,
+        "status": error.status,
+        "message": error.message,
+        "details": [{"field": one.field, "message": one.message} for one in error.details],
+        "trace": trace,
+    }
 
 
 def error_of(told: Mapping[str, Any]) -> TidewellError:
     """The error that was sent."""
     error = _ERRORS[told["kind"]](told["message"])
+    error.code, error.status = told["code"], told["status"]  # type: ignore[misc]  # each its own
     error.details = tuple(Detail(one["field"], one["message"]) for one in told["details"])
     return error
+
+
+def _in_utf8(value: Any) -> Any:
+    """A value whose texts have a question mark where UTF-8 has no character: a lone surrogate.
+
+    Names of files are such texts, and what a JSON of somebody else says.
+    """
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if is_dataclass(value) and not isinstance(value, type):
+        return _in_utf8(asdict(value))
+    if isinstance(value, Mapping):
+        return {_in_utf8(key): _in_utf8(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_in_utf8(inner) for inner in value]
+    return value
 
 
 _ERRORS: dict[str, type[TidewellError]] = {

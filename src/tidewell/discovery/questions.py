@@ -2,14 +2,13 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from tidewell.discovery.messages import FoundColumn, FoundTable, Question
+from tidewell.discovery.messages import FoundColumn, FoundTable, FoundTables, Question
 from tidewell.egress import EgressRules
-from tidewell.errors import SourceBroken, SourceError, SourceNotFound
+from tidewell.errors import InvalidRequest, SourceBroken, SourceError, SourceNotFound
 from tidewell.query.arrowtypes import code_of
 from tidewell.sources import registry
 from tidewell.sources.forward import best_first
@@ -31,7 +30,7 @@ def answer(question: Question, on_open: Callable[[Source], None]) -> Any:
         egress=EgressRules.parse(question.egress),
         patient=False,
     )
-    with registry.driver(question.driver).open(question.values, environment) as source:
+    with registry.open_source(question.driver, question.values, environment) as source:
         on_open(source)
         return _ask(source, question)
 
@@ -40,10 +39,17 @@ def _ask(source: Source, question: Question) -> Any:
     if question.kind == "test":
         return source.test()
     if question.kind == "tables":
-        return [asdict(table) for one in source.schemas() for table in source.tables(one)]
+        return _listed(source, question.search.casefold(), question.most)
     if question.kind == "columns":
-        return [asdict(_described(source, schema, name)) for schema, name in question.asked]
-    return asdict(_looked_up(source, *question.asked[0], question.filter))
+        return [_described(source, schema, name) for schema, name in question.asked]
+    return _looked_up(source, *question.asked[0], question.filter)
+
+
+def _listed(source: Source, search: str, most: int) -> FoundTables:
+    found = [table for schema in source.schemas() for table in source.tables(schema)]
+    fitting = [table for table in found if search in f"{table.schema}.{table.name}".casefold()]
+    several = len({table.schema for table in found}) > 1
+    return FoundTables(tuple(fitting[:most]), len(found), len(fitting), several)
 
 
 def _described(source: Source, schema: str, name: str) -> FoundTable:
@@ -92,6 +98,8 @@ def _wrong_with(text: str, columns: list[Column]) -> str:
         RowTest(bind(text, columns), columns)
     except SourceBroken as error:
         return error.message
+    except InvalidRequest as error:
+        return error.details[0].message
     return ""
 
 

@@ -17,6 +17,7 @@ from tidewell.connections import cache, opening, repository, strings
 from tidewell.connections.links import Link
 from tidewell.connections.opening import OpenedConnection
 from tidewell.connections.repository import ConnectionSettings
+from tidewell.discovery.asking import NotAsked
 from tidewell.errors import Conflict, InvalidRequest, NotFound
 from tidewell.jobs import repository as jobs
 from tidewell.pages.fields import NAME, Field, blamed, errors_of, fields_of, values_of
@@ -147,12 +148,14 @@ class ConnectionForm:
             return self._shown(filled, name, "failed", "Some fields need your attention.")
         try:
             values = strings.parse(strings.write(filled.values), keys)
-            opened = OpenedConnection(self._id, name, self._driver, values)
+            opened = OpenedConnection(self._id, self._link.account_id, name, self._driver, values)
             if problem := await self._node.discovery.test(opened):
                 return self._shown(filled, name, "failed", problem)
             await self._write(row, name, values)
         except Conflict as error:
             filled.errors[NAME] = error.message
+            return self._shown(filled, name, "failed", error.message)
+        except NotAsked as error:
             return self._shown(filled, name, "failed", error.message)
         except InvalidRequest as error:
             filled.errors = blamed(error, keys)

@@ -45,8 +45,9 @@ def engine_of(
 
 def _connected(values: Mapping[str, Any], environment: Environment) -> Connected:
     def opened() -> Source:
-        driver = registry.driver(values["driver"])
-        return driver.open(strings.parse(values["text"], driver.keys), environment)
+        name = values["driver"]
+        keys = registry.driver(name).keys
+        return registry.open_source(name, strings.parse(values["text"], keys), environment)
 
     def dialect() -> str:
         return registry.driver(values["driver"]).dialect

@@ -12,6 +12,7 @@ PROGRAM = "tidewell.runs.child"
 """The module that a process runs."""
 
 _STOP_GRACE_SECONDS = 0.6
+_LINE_LIMIT = 1 << 20
 _TASKS_PER_PROCESS = 1000
 _MOST_KEPT = 384 << 20
 """Bytes of memory that a process may hold between two runs: one that holds more is replaced."""
@@ -35,7 +36,7 @@ class Child:
     @classmethod
     async def spawn(cls, program: str = PROGRAM) -> Self:
         """Start a process; its start-up goes on while the caller prepares the task."""
-        return cls(await processes.start(program))
+        return cls(await processes.start(program, _LINE_LIMIT))
 
     @property
     def pid(self) -> int:

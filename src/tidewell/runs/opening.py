@@ -17,4 +17,4 @@ def open_source(task: CachingTask, log: RunLog) -> Source:
         trace=log,
     )
     registry.use_manifests(Path(task.manifests) if task.manifests else None)
-    return registry.driver(task.driver).open(task.source, environment)
+    return registry.open_source(task.driver, task.source, environment)

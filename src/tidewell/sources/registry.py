@@ -10,7 +10,7 @@ already is left to it: the connector is then found under its package's whole nam
 """
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import Distribution, EntryPoint, PackageNotFoundError, distribution
@@ -22,7 +22,7 @@ from packaging.requirements import Requirement
 
 from tidewell.errors import InvalidRequest
 from tidewell.sources.declarative import installed
-from tidewell.sources.protocol import Driver
+from tidewell.sources.protocol import Driver, Environment, Source
 
 GROUP = "tidewell.sources"
 
@@ -119,6 +119,17 @@ def driver(name: str) -> Driver:
         return found.load()
     except ModuleNotFoundError as error:
         raise _needs(found, error.name or "a package") from error
+
+
+def open_source(name: str, values: Mapping[str, str], environment: Environment) -> Source:
+    """A source of a driver, which imports what it reads with.
+
+    Raises InvalidRequest as `driver` does, and what `Driver.open` does.
+    """
+    try:
+        return driver(name).open(values, environment)
+    except ModuleNotFoundError as error:
+        raise _needs(_known()[_folded(name)], error.name or "a package") from error
 
 
 def forget() -> None:

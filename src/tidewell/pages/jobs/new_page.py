@@ -6,7 +6,7 @@ bookmark work, also without JavaScript.
 
 import json
 from contextlib import suppress
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
@@ -17,6 +17,7 @@ from tidewell.api.services import Node, Services
 from tidewell.connections import opening
 from tidewell.connections import repository as connections
 from tidewell.connections.opening import OpenedConnection
+from tidewell.discovery.messages import FoundTables
 from tidewell.errors import InvalidRequest, NotFound, RequestError, SourceError
 from tidewell.jobs import repository as jobs
 from tidewell.jobs.schedule import Unit
@@ -59,17 +60,15 @@ async def choose_tables(
 ) -> Response:
     """Step 2: which tables, several at once."""
     opened = await _opened(node, visit, connection_id)
-    found: list[Any] = []
+    found = FoundTables()
     problem = ""
     try:
-        found = await node.discovery.tables(opened)
+        found = await node.discovery.tables(opened, q, _MOST_SHOWN)
     except SourceError as error:
         problem = error.message
     async with node.database.transaction() as connection:
         rows = await jobs.listed(connection, visit.account_id, [connection_id])
     kept = {(row["source_schema"], row["source_table"]) for row in rows}
-    search = q.casefold()
-    fitting = [table for table in found if search in f"{table.schema}.{table.name}".casefold()]
     return show(
         request,
         node,
@@ -85,11 +84,11 @@ async def choose_tables(
                 "value": json.dumps([table.schema, table.name]),
                 "is_cached": (table.schema, table.name) in kept,
             }
-            for table in fitting[:_MOST_SHOWN]
+            for table in found.tables
         ],
-        total=len(found),
-        fitting=len(fitting),
-        several_schemas=len({table.schema for table in found}) > 1,
+        total=found.total,
+        fitting=found.fitting,
+        several_schemas=found.several_schemas,
         most=_MOST_SHOWN,
         search=q,
         problem=problem,
@@ -229,5 +228,6 @@ def _tables(values: list[str]) -> Tables:
         with suppress(ValueError):
             match json.loads(value):
                 case [str(schema), str(name)]:
+                    f"{schema}{name}".encode()  # a lone surrogate is no name
                     found.append((schema, name))
     return found

@@ -1,7 +1,7 @@
 """A connector as a driver: found by its manifest, opened with its spec's keys."""
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -53,10 +53,14 @@ def open_source(connection: Connection, environment: Environment) -> Source:
 
 @dataclass(frozen=True)
 class DeclarativeDriver:
-    """A connector that the operator installed; one schema of its name."""
+    """A connector that the operator installed; one schema of its name.
+
+    `complete` makes the manifest whole, by what stands beside it; the CDK is imported for that.
+    """
 
     name: str
     manifest: Mapping[str, Any]
+    complete: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None
     dialect: str = ""
     several_schemas: bool = False
 
@@ -69,7 +73,7 @@ class DeclarativeDriver:
         """A source over the connector; nothing is requested yet."""
         connection = Connection(
             schema=self.name,
-            manifest=self.manifest,
+            manifest=self._whole,
             config=self._spec.config(values),
             secrets=secrets_of(self.keys, values),
             trusted=True,
@@ -78,9 +82,15 @@ class DeclarativeDriver:
         return open_source(connection, environment)
 
     @cached_property
+    def _whole(self) -> Mapping[str, Any]:
+        return self.complete(self.manifest) if self.complete else self.manifest
+
+    @cached_property
     def _spec(self) -> Spec:
-        specification = (self.manifest.get("spec") or {}).get("connection_specification") or {}
-        return Spec(specification)
+        # The CDK resolves references; few specs have any, and only for those it is imported here.
+        has_reference = "$ref" in str(self.manifest.get("spec"))
+        manifest = self._whole if has_reference else self.manifest
+        return Spec((manifest.get("spec") or {}).get("connection_specification") or {})
 
 
 def secrets_of(keys: tuple[Key, ...], values: Mapping[str, str]) -> tuple[str, ...]:

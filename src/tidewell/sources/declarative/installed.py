@@ -61,12 +61,11 @@ def _of_package(found: Distribution, path: Path, name: str) -> DeclarativeDriver
                 }
                 break
     schemas = path.parent / "schemas"
-    if schemas.is_dir():
-        manifest = _with_schemas(manifest, schemas)
-    return DeclarativeDriver(name, manifest)
+    complete = partial(_with_schemas, schemas) if schemas.is_dir() else None
+    return DeclarativeDriver(name, manifest, complete)
 
 
-def _with_schemas(manifest: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+def _with_schemas(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
     """The manifest with the schemas of its files written into it.
 
     The CDK would look for them beside whatever package was imported first.
