@@ -51,6 +51,7 @@ class Discovery:
         self._alone = asyncio.Lock()
         self._process: AskingProcess | None = None
         self._all: set[AskingProcess] = set()
+        self._is_closed = False
 
     async def warm_up(self) -> None:
         """Have the process there before somebody waits for it."""
@@ -97,7 +98,8 @@ class Discovery:
         return FoundTable.from_message(found)
 
     async def close(self) -> None:
-        """End what is left."""
+        """End what is left; nothing is asked any more."""
+        self._is_closed = True
         await asyncio.gather(*(process.end() for process in self._all))
 
     async def _ask(
@@ -156,6 +158,8 @@ class Discovery:
             return self._process
 
     async def _start(self, *, is_for_one: bool = False) -> AskingProcess:
+        if self._is_closed:
+            raise NotAsked
         try:
             return await AskingProcess.start(self._idle_seconds, self._all, is_for_one=is_for_one)
         except OSError as error:
