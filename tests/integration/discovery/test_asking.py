@@ -310,6 +310,8 @@ async def test_it_leaves_no_files_behind(discovery: Discovery, odd: Odd) -> None
     folder = await discovery.test(odd("spill")) or ""
     assert os.listdir(folder) == ["rows"]
     await discovery.close()
+    with pytest.raises(NotAsked):
+        await discovery.test(odd(""))
     left = [
         name for name in os.listdir(tempfile.gettempdir()) if name.startswith(Path(folder).name)
     ]
