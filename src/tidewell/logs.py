@@ -19,7 +19,9 @@ def hide(secrets: Iterable[str]) -> None:
 
     The message of an error that nobody foresaw may hold one: a driver's, a library's.
     """
-    _hidden.set(_hidden.get() | {secret for secret in secrets if len(secret) >= _SHORTEST})
+    long_enough = {secret for secret in secrets if len(secret) >= _SHORTEST}
+    # A message may also have it as Python writes it, with a backslash before a backslash.
+    _hidden.set(_hidden.get() | long_enough | {repr(secret)[1:-1] for secret in long_enough})
 
 
 def set_up(level: str, *, pretty: bool = False) -> None:

@@ -1,6 +1,7 @@
 """What a process does first that another one of ours has started, and talks to over pipes."""
 
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -26,3 +27,10 @@ def go_first() -> None:
     """Where the machine's memory runs out, this process goes before the service does."""
     with suppress(OSError):
         _OOM_SCORE.write_text(_FIRST_TO_GO)
+
+
+def masked(text: str, secrets: Iterable[str]) -> str:
+    """A traceback without these texts, as they are and as Python writes them."""
+    for secret in filter(None, secrets):
+        text = text.replace(secret, "********").replace(repr(secret)[1:-1], "********")
+    return text

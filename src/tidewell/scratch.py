@@ -13,15 +13,22 @@ import tempfile
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from uuid import uuid4
 
 _PREFIX = "tidewell-"
 _SUFFIX = ".lock"
+_making = Lock()
+
+
+def folder() -> Path:
+    """This process's own folder, which nobody else may read. Raises OSError."""
+    with _making:
+        return _folder()
 
 
 @cache
-def folder() -> Path:
-    """This process's own folder, which nobody else may read. Raises OSError."""
+def _folder() -> Path:
     while True:
         lock = Path(tempfile.gettempdir(), f"{_PREFIX}{uuid4()}{_SUFFIX}").absolute()
         held = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
@@ -37,7 +44,7 @@ def folder() -> Path:
 
 def clear() -> None:
     """Remove this process's own folder, where it ends without its interpreter's end."""
-    if folder.cache_info().currsize:
+    if _folder.cache_info().currsize:
         _let_go(folder().with_suffix(_SUFFIX))
 
 

@@ -35,7 +35,7 @@ def lines(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> It
 def broken(said: str) -> None:
     """What a driver does that nobody has foreseen, with a secret in its words and variables."""
     password = said
-    raise RuntimeError(f"cannot log in with {password}")
+    raise RuntimeError(f"cannot log in with {password}, {password!r}")
 
 
 def use_the_secret() -> None:
@@ -53,7 +53,7 @@ def use_the_secret() -> None:
 def test_no_line_shows_a_secret_that_was_read(lines: Lines) -> None:
     copy_context().run(use_the_secret)
     said = lines()
-    assert "cannot log in with ********" in said
+    assert "cannot log in with ********, '********'" in said
     assert "sent ********" in said
     assert "<********>" in said
     assert "Traceback" in said

@@ -21,6 +21,8 @@ TEST_SECONDS = 10.0
 _BROWSING_SECONDS = 20.0
 _AT_ONCE = 32
 _FOR_ONE_ACCOUNT = 8
+_ALONE_AT_ONCE = 4
+"""Questions that are asked once more at a time, each in a process of its own."""
 _IDLE_SECONDS = 30.0
 """How long the process waits for another question: as long as a person fills in a form."""
 _NOBODY = UUID(int=0)
@@ -48,10 +50,11 @@ class Discovery:
         self._room = asyncio.Semaphore(_AT_ONCE)
         self._rooms: WeakValueDictionary[UUID, asyncio.Semaphore] = WeakValueDictionary()
         self._starting = asyncio.Lock()
-        self._alone = asyncio.Lock()
+        self._alone = asyncio.Semaphore(_ALONE_AT_ONCE)
+        self._being_asked: set[int] = set()
         self._process: AskingProcess | None = None
         self._all: set[AskingProcess] = set()
-        self._is_closed = False
+        self._closed = asyncio.Event()
 
     async def warm_up(self) -> None:
         """Have the process there before somebody waits for it."""
@@ -99,7 +102,7 @@ class Discovery:
 
     async def close(self) -> None:
         """End what is left; nothing is asked any more."""
-        self._is_closed = True
+        self._closed.set()
         await asyncio.gather(*(process.end() for process in self._all))
 
     async def _ask(
@@ -117,17 +120,17 @@ class Discovery:
         """The answer. Raises what the source raised, SourceUnavailable where none comes in time."""
         question = replace(question, number=next(self._numbers))
         room = self._rooms.setdefault(account_id, asyncio.Semaphore(_FOR_ONE_ACCOUNT))
-        has_begun = False
         try:
             async with asyncio.timeout(seconds), room, self._room:
-                has_begun = True
                 answer = await self._answer(question)
         except TimeoutError:
-            if has_begun:
+            if question.number in self._being_asked:
                 raise SourceUnavailable(
                     f"The source does not answer within {seconds:.0f} s."
                 ) from None
             raise NotAsked("Too many sources are being asked at this time: try again.") from None
+        finally:
+            self._being_asked.discard(question.number)
         if "error" in answer:
             told = answer["error"]
             if told["trace"]:
@@ -138,13 +141,17 @@ class Discovery:
     async def _answer(self, question: Question) -> dict[str, Any]:
         """The answer; where the process dies under it, which may be due to another question, that
         of a process of its own."""
+        process = await self._shared()
+        self._being_asked.add(question.number)
         try:
-            return await (await self._shared()).ask(question)
+            return await process.ask(question)
         except Ended:
-            pass
+            self._being_asked.discard(question.number)
         async with self._alone:
+            process = await self._start(is_for_one=True)
+            self._being_asked.add(question.number)
             try:
-                return await (await self._start(is_for_one=True)).ask(question)
+                return await process.ask(question)
             except Ended:
                 raise SourceUnavailable(
                     "The process that asked the source ended without an answer; often memory ran "
@@ -158,10 +165,16 @@ class Discovery:
             return self._process
 
     async def _start(self, *, is_for_one: bool = False) -> AskingProcess:
-        if self._is_closed:
+        if self._closed.is_set():
             raise NotAsked
         try:
-            return await AskingProcess.start(self._idle_seconds, self._all, is_for_one=is_for_one)
+            process = await AskingProcess.start(
+                self._idle_seconds, self._all, is_for_one=is_for_one
+            )
         except OSError as error:
             log.warning("process_not_started", error=str(error))
             raise NotAsked from None
+        if self._closed.is_set():
+            await process.end()
+            raise NotAsked
+        return process

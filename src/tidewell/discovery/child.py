@@ -7,6 +7,7 @@ this process no more, its input ends, and the process with it.
 import gc
 import os
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,13 +19,12 @@ from tidewell.discovery.messages import LONGEST, Question, error_message, frame,
 from tidewell.discovery.questions import answer
 from tidewell.errors import SourceBroken, Stopped, TidewellError
 from tidewell.lean import keep_pandas_out
-from tidewell.piped import go_first, take_over_streams
+from tidewell.piped import go_first, masked, take_over_streams
 from tidewell.sources import registry
 from tidewell.sources.protocol import Source
 
 _GRACE_SECONDS = 1.5
 """How long sources may take to be cancelled when the process ends."""
-_MASK = "********"
 
 
 class Process:
@@ -51,10 +51,11 @@ class Process:
                 with self._changed:
                     self._asked[question.number] = None
                 _begin(self._answer, question)
-        for number in list(self._asked):
-            _begin(self._cancel, number)
+        deadline = time.monotonic() + _GRACE_SECONDS
+        for cancelling in [_begin(self._cancel, number) for number in list(self._asked)]:
+            cancelling.join(max(0.0, deadline - time.monotonic()))
         with self._changed:
-            self._changed.wait_for(lambda: not self._asked, _GRACE_SECONDS)
+            self._changed.wait_for(lambda: not self._asked, max(0.0, deadline - time.monotonic()))
 
     def _answer(self, question: Question) -> None:
         told = _told(question, lambda source: self._note(question, source))
@@ -90,8 +91,10 @@ class Process:
     def _tell(self, number: int, told: dict[str, Any]) -> None:
         try:
             content = frame({"number": number, **told})
-        except TypeError as error:
-            content = frame({"number": number, **_broken("what it found", error)})
+        except TypeError:
+            untold = TidewellError("A driver found what cannot be told.")
+            trace = traceback.format_exc()
+            content = frame({"number": number, "error": error_message(untold, trace)})
         if len(content) > LONGEST:
             too_long = SourceBroken("The source has more names than can be listed.")
             content = frame({"number": number, "error": error_message(too_long)})
@@ -101,8 +104,10 @@ class Process:
             self._answers.flush()
 
 
-def _begin(what: Callable[[Any], None], about: Any) -> None:
-    threading.Thread(target=what, args=(about,), daemon=True).start()
+def _begin(what: Callable[[Any], None], about: Any) -> threading.Thread:
+    begun = threading.Thread(target=what, args=(about,), daemon=True)
+    begun.start()
+    return begun
 
 
 def _told(question: Question, on_open: Callable[[Source], None]) -> dict[str, Any]:
@@ -127,10 +132,7 @@ def _masked(text: str, question: Question) -> str:
     secret = set(question.values)
     with suppress(Exception):  # without the driver nobody knows which they are
         secret = {key.name for key in registry.driver(question.driver).keys if key.secret}
-    for name, value in question.values.items():
-        if value and name in secret:
-            text = text.replace(value, _MASK)
-    return text
+    return masked(text, [value for name, value in question.values.items() if name in secret])
 
 
 def main() -> None:

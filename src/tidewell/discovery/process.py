@@ -16,6 +16,7 @@ PROGRAM = "tidewell.discovery.child"
 _CANCEL_SECONDS = 2.0
 _STOP_SECONDS = 2.5
 """Longer than the process takes by itself when its input has ended."""
+_READ_BYTES = 1 << 16
 _MOST_KEPT = 384 << 20
 """Bytes of memory that the process may hold and be given another question."""
 
@@ -84,7 +85,8 @@ class AskingProcess:
         self._orders.close()
         await asyncio.wait([self._reading], timeout=_STOP_SECONDS)
         self._kill()
-        await asyncio.wait([self._reading])
+        await asyncio.wait([self._reading], timeout=_STOP_SECONDS)
+        self._reading.cancel()
 
     async def _read(self) -> None:
         """Hand out the answers until the process has ended."""
@@ -95,6 +97,7 @@ class AskingProcess:
             pass
         except Exception:
             log.exception("asking_process_broke")
+            self._kill()
         finally:
             self.is_retired = True
             self._later.cancel()
@@ -102,9 +105,24 @@ class AskingProcess:
                 waiting.set_exception(Ended)
                 waiting.exception()  # nobody may wait for it any more
             self._waiting.clear()
+            try:
+                await self._reap()
+            finally:
+                self._among.discard(self)
+
+    async def _reap(self) -> None:
+        """Wait for its end, which has been told by that of its answers, or has to be brought about.
+
+        What it has still said is read: asyncio waits for that too.
+        """
+        for _ in range(2):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_STOP_SECONDS / 2):
+                    while await self._answers.read(_READ_BYTES):
+                        pass
+                    await self._process.wait()
+                    return
             self._kill()
-            await self._process.wait()
-            self._among.discard(self)
 
     async def _answer(self) -> dict[str, Any]:
         (length,) = LENGTH.unpack(await self._answers.readexactly(LENGTH.size))

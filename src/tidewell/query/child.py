@@ -21,7 +21,7 @@ import pyarrow as pa
 from tidewell import scratch
 from tidewell.errors import QueryFailed, QueryTimeout, Stopped, TidewellError
 from tidewell.lean import keep_pandas_out
-from tidewell.piped import go_first, take_over_streams
+from tidewell.piped import go_first, masked, take_over_streams
 from tidewell.query import catalogue, ducks
 from tidewell.query.ducks import DUCKS
 from tidewell.query.encoding import Encoder
@@ -181,9 +181,7 @@ def _masked(text: str, task: QueryTask) -> str:
     # Imported where it is needed: a process that starts has no time to lose.
     from tidewell.query.tasks import secrets_of  # noqa: PLC0415
 
-    for secret in secrets_of(task):
-        text = text.replace(secret, "********")
-    return text
+    return masked(text, secrets_of(task))
 
 
 def _pieces(

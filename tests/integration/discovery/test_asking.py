@@ -235,6 +235,30 @@ async def test_whose_process_dies_under_another_question_is_asked_once_more(
     assert await discovery.test(odd("once")) is None
 
 
+async def test_who_is_not_asked_again_in_time_is_told_so(
+    discovery: Discovery, odd: Odd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert await discovery.test(odd("")) is None
+    monkeypatch.setattr(asking, "TEST_SECONDS", 2.0)
+    hanging = [asyncio.create_task(discovery.test(odd("hang"))) for _ in range(6)]
+    await asyncio.sleep(0.2)
+    (beside,) = _beside()
+    beside.kill()
+    told = await asyncio.gather(*hanging, return_exceptions=True)
+    assert sum(isinstance(one, NotAsked) for one in told) == 2
+    assert told.count("The source does not answer within 2 s.") == 4
+
+
+async def test_a_process_that_says_what_it_may_not_is_ended(
+    discovery: Discovery, odd: Odd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "LONGEST", 1000)
+    with pytest.raises(SourceUnavailable, match="ended without an answer"):
+        await discovery.tables(odd(""), "", 20_000)
+    assert not _beside()
+    assert await discovery.test(odd("")) is None
+
+
 async def test_a_process_that_cannot_be_started_says_nothing_of_the_source(
     discovery: Discovery, odd: Odd, monkeypatch: pytest.MonkeyPatch
 ) -> None:

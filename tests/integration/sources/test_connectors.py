@@ -9,6 +9,7 @@ import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from tidewell.errors import InvalidRequest, SourceBroken
 from tidewell.sources import registry
 from tidewell.sources.conformance.suite import rows_of, with_defaults
 from tidewell.sources.declarative.driver import DeclarativeDriver
+from tidewell.sources.declarative.installed import _with_schemas
 from tidewell.sources.protocol import Comparison, Environment, ReadRequest
 
 FOLDER = Path(sys.prefix) / "connectors"
@@ -197,6 +199,17 @@ def test_a_manifest_in_the_operators_folder_is_a_driver_of_the_files_name(
     finally:
         registry.use_manifests(None)
     assert "Our CRM" not in registry.names()
+
+
+@pytest.mark.parametrize("spec", ["#/definitions/spec", {"$ref": "#/definitions/spec"}])
+def test_a_spec_that_is_a_reference_is_followed(tmp_path: Path, spec: Any) -> None:
+    said = {"type": "object", "properties": {"site": {"type": "string"}}}
+    manifest = {
+        "spec": spec,
+        "definitions": {"spec": {"type": "Spec", "connection_specification": said}},
+    }
+    driver = DeclarativeDriver("X", manifest, partial(_with_schemas, tmp_path))
+    assert "site" in [key.name for key in driver.keys]
 
 
 # Rows

@@ -88,9 +88,10 @@ class DeclarativeDriver:
     @cached_property
     def _spec(self) -> Spec:
         # The CDK resolves references; few specs have any, and only for those it is imported here.
-        has_reference = "$ref" in str(self.manifest.get("spec"))
-        manifest = self._whole if has_reference else self.manifest
-        return Spec((manifest.get("spec") or {}).get("connection_specification") or {})
+        has_reference = "#/" in str(self.manifest.get("spec"))
+        spec = (self._whole if has_reference else self.manifest).get("spec")
+        said = spec.get("connection_specification") if isinstance(spec, Mapping) else None
+        return Spec(said if isinstance(said, Mapping) else {})
 
 
 def secrets_of(keys: tuple[Key, ...], values: Mapping[str, str]) -> tuple[str, ...]:
